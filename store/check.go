@@ -1,0 +1,199 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+var (
+	errWrongKey      = errors.New("the row stands under a key that is not its own")
+	errMissingEntry  = errors.New("the index entry of a row is missing or wrong")
+	errJournalKey    = errors.New("journal key is not a sequence number")
+	errPartitionName = errors.New("partition name is not an hour")
+)
+
+// Checked counts what a check has read of one shape.
+type Checked struct {
+	Name string
+	Rows uint64
+}
+
+// Check reads every row of every shape: checksums, encoding, keys and indexes.
+// It reports what is wrong and goes on; progress is told after each shape.
+func (v *View) Check(report func(Problem), progress func(Checked)) {
+	for _, shape := range v.db.schema.shapes {
+		name := shape.buckets()[0].name
+		progress(Checked{Name: name, Rows: checkShape(v, shape, report)})
+	}
+}
+
+func checkShape(v *View, shape Shape, report func(Problem)) (rows uint64) {
+	defer func() {
+		if damage, ok := recover().(Corruption); ok {
+			report(Problem(damage))
+		}
+	}()
+	return shape.check(v, report)
+}
+
+// CheckPages walks the pages of the file: every one reachable once, keys in
+// order, the free list right. It ends at the first ten findings.
+func (v *View) CheckPages(report func(error)) {
+	found := 0
+	for err := range v.base.tx.Check() {
+		if found++; found <= 10 {
+			report(err)
+		}
+	}
+}
+
+func (t *Table[K, T]) check(v *View, report func(Problem)) (rows uint64) {
+	entries := make([]uint64, len(t.indexes))
+	for key, sealed := range v.scan(t.bucket, nil, nil, nil) {
+		rows++
+		row, err := t.checkRow(key, sealed)
+		if err != nil {
+			report(Problem{Bucket: t.bucket.name, Key: bytes.Clone(key), Err: err})
+			continue
+		}
+		for i, index := range t.indexes {
+			if checkEntry(v, index, row, key, report) {
+				entries[i]++
+			}
+		}
+	}
+	for i, index := range t.indexes {
+		checkEntries(v, index.declared(), entries[i], report)
+	}
+	return rows
+}
+
+func (t *Table[K, T]) checkRow(key, sealed []byte) (*T, error) {
+	value, err := t.bucket.open(key, sealed)
+	if err != nil {
+		return nil, err
+	}
+	row := new(T)
+	if err := Decode(value, row); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(t.key(row).appendKey(nil), key) {
+		return nil, errWrongKey
+	}
+	return row, nil
+}
+
+// checkEntry looks a row up in one index and tells whether it belongs there.
+func checkEntry[T any](v *View, index indexOf[T], row *T, primary []byte, report func(Problem)) bool {
+	key, value, indexed := index.entry(row, primary)
+	if !indexed {
+		return false
+	}
+	sealed, found := v.get(index.declared(), key)
+	if found {
+		stored, err := index.declared().open(key, sealed)
+		found = err == nil && bytes.Equal(stored, value)
+	}
+	if !found {
+		report(Problem{Bucket: index.declared().name, Key: key, Err: errMissingEntry})
+	}
+	return true
+}
+
+// checkEntries counts an index: with an entry for each row, one too many means
+// one that names no row.
+func checkEntries(v *View, declared *bucket, want uint64, report func(Problem)) {
+	var have uint64
+	for key, sealed := range v.scan(declared, nil, nil, nil) {
+		have++
+		if _, err := declared.open(key, sealed); err != nil {
+			report(Problem{Bucket: declared.name, Key: bytes.Clone(key), Err: err})
+		}
+	}
+	if have != want {
+		report(Problem{Bucket: declared.name, Err: fmt.Errorf("%d entries for %d rows", have, want)})
+	}
+}
+
+func (j *RawJournal) check(v *View, report func(Problem)) (rows uint64) {
+	var next uint64
+	for key, sealed := range v.base.rows(v.db.schema.rank(j.bucket)) {
+		if len(key) != 8 || binary.BigEndian.Uint64(key) != next {
+			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(key), Err: errJournalKey})
+			return rows
+		}
+		next, rows = next+1, rows+1
+		if _, err := j.bucket.open(key, sealed); err != nil {
+			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(key), Err: err})
+		}
+	}
+	return rows
+}
+
+func (j *Journal[T]) check(v *View, report func(Problem)) (rows uint64) {
+	rows = j.RawJournal.check(v, report)
+	for sequence, row := range j.Scan(v, 0, j.Length(v)) {
+		var value T
+		if row.Err != nil {
+			continue // reported above
+		}
+		if err := Decode(row.Bytes, &value); err != nil {
+			report(Problem{Bucket: j.bucket.name, Key: journalKey(sequence), Err: err})
+		}
+	}
+	return rows
+}
+
+func (p *Partitioned[K, T]) check(v *View, report func(Problem)) (rows uint64) {
+	r := v.db.schema.rank(p.bucket)
+	for name := range v.base.rows(r) {
+		if len(name) != 8 {
+			report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(name), Err: errPartitionName})
+			continue
+		}
+		partition := v.base.partition(r, name)
+		if partition == nil {
+			report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(name), Err: errPartitionName})
+			continue
+		}
+		for key, sealed := range rowsOf(partition) {
+			rows++
+			if err := p.checkRow(append(bytes.Clone(name), key...), sealed); err != nil {
+				report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(key), Err: err})
+			}
+		}
+	}
+	return rows
+}
+
+func (p *Partitioned[K, T]) checkRow(key, sealed []byte) error {
+	value, err := p.bucket.open(key, sealed)
+	if err != nil {
+		return err
+	}
+	var row T
+	if err := Decode(value, &row); err != nil {
+		return err
+	}
+	if !bytes.Equal(p.key(&row).appendKey(nil), key[8:]) {
+		return errWrongKey
+	}
+	return nil
+}
+
+func (b *base) rows(r rank) func(func(key, value []byte) bool) { return rowsOf(b.buckets[r]) }
+
+func rowsOf(rows *bbolt.Bucket) func(func(key, value []byte) bool) {
+	return func(yield func(key, value []byte) bool) {
+		cursor := rows.Cursor()
+		for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
+			if !yield(key, value) {
+				return
+			}
+		}
+	}
+}

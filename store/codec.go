@@ -1,0 +1,73 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// MaxNesting bounds the depth of everything that is decoded.
+const MaxNesting = 16
+
+// MaxElements bounds arrays and maps of everything that is decoded.
+const MaxElements = 65536
+
+var (
+	encoder = newEncoder()
+	decoder = newDecoder()
+)
+
+// newEncoder follows the core deterministic encoding of RFC 8949 section 4.2.
+func newEncoder() cbor.UserBufferEncMode {
+	options := cbor.CoreDetEncOptions()
+	options.TagsMd = cbor.TagsForbidden
+	options.NilContainers = cbor.NilContainerAsEmpty
+	mode, err := options.UserBufferEncMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}
+
+func newDecoder() cbor.DecMode {
+	mode, err := cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		UTF8:              cbor.UTF8RejectInvalid,
+		MaxNestedLevels:   MaxNesting,
+		MaxArrayElements:  MaxElements,
+		MaxMapPairs:       MaxElements,
+		IntDec:            cbor.IntDecConvertSignedOrFail,
+	}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return mode
+}
+
+// Encode returns the canonical CBOR of value (RFC 8949 section 4.2).
+// A type that cannot be encoded is a programming error and panics.
+func Encode(value any) []byte {
+	var buffer bytes.Buffer
+	EncodeTo(&buffer, value)
+	return buffer.Bytes()
+}
+
+// EncodeTo appends the canonical CBOR of value to buffer.
+func EncodeTo(buffer *bytes.Buffer, value any) {
+	if err := encoder.MarshalToBuffer(value, buffer); err != nil {
+		panic(fmt.Errorf("store: encode %T: %w", value, err))
+	}
+}
+
+// Decode reads exactly one canonical value. Unknown fields, duplicate keys,
+// tags, indefinite lengths and trailing bytes are errors.
+func Decode(data []byte, value any) error {
+	if err := decoder.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("decode %T: %w", value, err)
+	}
+	return nil
+}

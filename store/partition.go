@@ -1,0 +1,220 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// Partitioned is a table for rows that grow old together: one bucket per hour
+// of log time, dropped whole. Rows are looked up by key alone.
+type Partitioned[K Key[K], T any] struct {
+	bucket *bucket
+	key    func(*T) K
+}
+
+// NewPartitioned declares a partitioned table.
+func NewPartitioned[K Key[K], T any](name string, key func(*T) K) *Partitioned[K, T] {
+	return &Partitioned[K, T]{bucket: newBucket(name, partitionBucket), key: key}
+}
+
+func (p *Partitioned[K, T]) buckets() []*bucket { return []*bucket{p.bucket} }
+
+type partitionPut struct {
+	rank  rank
+	key   []byte // the hour, then the row's key
+	value []byte
+}
+
+type partitionDrop struct {
+	rank  rank
+	floor int64
+}
+
+func (p partitionPut) hour() int64 { return int64(binary.BigEndian.Uint64(p.key)) }
+
+func hourOf(at Time) int64 { return max(0, int64(at)/Hour) }
+
+func appendHour(dst []byte, hour int64) []byte {
+	return binary.BigEndian.AppendUint64(dst, uint64(hour))
+}
+
+// Put writes row into the partition of the given log time.
+func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
+	b := w.writable()
+	key := p.key(&row).appendKey(appendHour(nil, hourOf(at)))
+	b.puts = append(b.puts, partitionPut{rank: b.db.schema.rank(p.bucket), key: key, value: Encode(&row)})
+}
+
+// Drop removes every partition that is wholly before the given log time.
+func (p *Partitioned[K, T]) Drop(w Writer, before Time) {
+	b := w.writable()
+	r := b.db.schema.rank(p.bucket)
+	if floor := hourOf(before); floor > p.floor(b) {
+		b.drops = append(b.drops, partitionDrop{rank: r, floor: floor})
+	}
+}
+
+func (p *Partitioned[K, T]) floor(b *Batch) int64 {
+	r := b.db.schema.rank(p.bucket)
+	floor := b.under.active.floors[r]
+	for _, drop := range b.drops {
+		if drop.rank == r {
+			floor = max(floor, drop.floor)
+		}
+	}
+	return floor
+}
+
+// Get returns the newest row under key. Whether it still counts is the
+// caller's to decide: rows outlive their retention until their hour is dropped.
+func (p *Partitioned[K, T]) Get(r Reader, key K) (row T, ok bool) {
+	v, b := r.layers(), r.batch()
+	encoded := key.appendKey(nil)
+	own, written := p.pending(b, encoded)
+	for _, hour := range p.hoursToAsk(v, b, encoded) {
+		if written && hour <= own.hour() {
+			break
+		}
+		full := append(appendHour(make([]byte, 0, 8+len(encoded)), hour), encoded...)
+		if sealed, found := v.getPartition(p.bucket, full); found {
+			return decodeRow[T](p.bucket, full, sealed), true
+		}
+	}
+	if !written {
+		return row, false
+	}
+	return decodeRow[T](p.bucket, own.key, p.bucket.appendSealed(nil, own.key, own.value)), true
+}
+
+// pending returns the row under key that this batch has put into the newest
+// partition.
+func (p *Partitioned[K, T]) pending(b *Batch, key []byte) (newest partitionPut, found bool) {
+	if b == nil {
+		return newest, false
+	}
+	r := b.db.schema.rank(p.bucket)
+	for _, put := range b.puts {
+		if put.rank == r && bytes.Equal(put.key[8:], key) && (!found || put.hour() >= newest.hour()) {
+			newest, found = put, true
+		}
+	}
+	return newest, found
+}
+
+// hoursToAsk lists the partitions below that may hold key, newest first. The
+// writer's filters spare most of them.
+func (p *Partitioned[K, T]) hoursToAsk(v *View, b *Batch, key []byte) []int64 {
+	r := v.db.schema.rank(p.bucket)
+	if b == nil || !b.isLive {
+		floor := v.active.floors[r]
+		return slices.DeleteFunc(v.hours(r), func(hour int64) bool { return hour < floor })
+	}
+	floor, filters := p.floor(b), v.db.filters[r]
+	var hours []int64
+	for _, hour := range filters.hours {
+		if hour >= floor && !filters.excludes(hour, key) {
+			hours = append(hours, hour)
+		}
+	}
+	return hours
+}
+
+// hours lists the partitions a view knows, newest first.
+func (v *View) hours(r rank) []int64 {
+	hours := v.base.hours(r)
+	for _, g := range []*generation{v.frozen, v.active} {
+		if g != nil {
+			hours = append(hours, g.hours(r)...)
+		}
+	}
+	slices.Sort(hours)
+	hours = slices.Compact(hours)
+	slices.Reverse(hours)
+	return hours
+}
+
+// hours lists the partitions with rows in a generation; it skips from one to
+// the next.
+func (g *generation) hours(r rank) (hours []int64) {
+	from := appendRank(nil, r)
+	for {
+		found := false
+		g.tree.Ascend(item{key: string(from)}, func(it item) bool {
+			if rankOf(it.key) == r {
+				hours, found = append(hours, int64(binary.BigEndian.Uint64(bytesOf(it.key[rankLength:])))), true
+			}
+			return false
+		})
+		if !found {
+			return hours
+		}
+		from = appendHour(appendRank(nil, r), hours[len(hours)-1]+1)
+	}
+}
+
+func (b *base) hours(r rank) []int64 {
+	var hours []int64
+	cursor := b.buckets[r].Cursor()
+	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
+		hours = append(hours, int64(binary.BigEndian.Uint64(name)))
+	}
+	return hours
+}
+
+// getPartition returns the sealed row under hour and key, newest layer first.
+func (v *View) getPartition(declared *bucket, key []byte) ([]byte, bool) {
+	r := v.db.schema.rank(declared)
+	ranked := append(appendRank(make([]byte, 0, rankLength+len(key)), r), key...)
+	if value, found := v.active.get(ranked); found {
+		return value, value != nil
+	}
+	if v.frozen != nil {
+		if value, found := v.frozen.get(ranked); found {
+			return value, value != nil
+		}
+	}
+	return v.base.getPartition(r, declared, key)
+}
+
+func (b *base) getPartition(r rank, declared *bucket, key []byte) (value []byte, found bool) {
+	defer asCorruption(declared, key)
+	partition := b.partition(r, key[:8])
+	if partition == nil {
+		return nil, false
+	}
+	value = partition.Get(key[8:])
+	return value, value != nil
+}
+
+func (b *base) partition(r rank, name []byte) *bbolt.Bucket {
+	return b.buckets[r].Bucket(name)
+}
+
+// mergePartition applies drops first: a put that follows counts.
+func (b *Batch) mergePartition(r rank, declared *bucket) {
+	g := b.db.live.active
+	for _, drop := range b.drops {
+		if drop.rank == r && drop.floor > g.floors[r] {
+			g.floors[r] = drop.floor
+			b.db.filters[r].drop(drop.floor)
+			b.record(opDrop, declared, appendHour(nil, drop.floor), nil)
+		}
+	}
+	puts := make([]partitionPut, 0, len(b.puts))
+	for _, put := range b.puts {
+		if put.rank == r {
+			puts = append(puts, put)
+		}
+	}
+	slices.SortStableFunc(puts, func(x, y partitionPut) int { return bytes.Compare(x.key, y.key) })
+	for i, put := range puts {
+		if i+1 < len(puts) && bytes.Equal(puts[i+1].key, put.key) {
+			continue // written twice: the later one stands
+		}
+		b.set(r, declared, put.key, put.value)
+		b.db.filters[r].add(put.hour(), put.key[8:])
+	}
+}
