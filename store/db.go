@@ -120,6 +120,15 @@ func (db *DB) Published() uint64 { return db.published.Load() }
 // Durable is the index state.db holds on disk.
 func (db *DB) Durable() uint64 { return db.durable.Load() }
 
+// DurableApplied is the Applied that state.db holds on disk.
+func (db *DB) DurableApplied() (applied Applied, err error) {
+	err = db.file.View(func(tx *bbolt.Tx) error {
+		applied, err = readApplied(tx)
+		return err
+	})
+	return applied, err
+}
+
 // Unflushed is how many bytes are applied but not yet in the file.
 func (db *DB) Unflushed() int64 { return db.unflushed.Load() }
 
@@ -201,7 +210,7 @@ func (db *DB) Commit(applied Applied) {
 		db.signal()
 	}
 	if db.options.FlushInterval < 0 {
-		db.awaitDurable(applied.Index)
+		db.AwaitDurable(applied.Index)
 	}
 }
 
@@ -264,10 +273,11 @@ func (db *DB) Flush() error {
 	db.demanded = true
 	db.mu.Unlock()
 	db.signal()
-	return db.awaitDurable(index)
+	return db.AwaitDurable(index)
 }
 
-func (db *DB) awaitDurable(index uint64) error {
+// AwaitDurable flushes as needed and returns once the file holds an index.
+func (db *DB) AwaitDurable(index uint64) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for db.durable.Load() < index && db.failed == nil {

@@ -125,3 +125,15 @@ func (k Pair[A, B]) cutKey(src []byte) (Pair[A, B], []byte, bool) {
 	second, rest, ok := k.Second.cutKey(rest)
 	return Pair[A, B]{First: first, Second: second}, rest, ok
 }
+
+// Bytes16 is a 128-bit key, such as a request id.
+type Bytes16 [16]byte
+
+func (k Bytes16) appendKey(dst []byte) []byte { return append(dst, k[:]...) }
+
+func (k Bytes16) cutKey(src []byte) (Bytes16, []byte, bool) {
+	if len(src) < len(k) {
+		return k, nil, false
+	}
+	return Bytes16(src[:len(k)]), src[len(k):], true
+}

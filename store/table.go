@@ -71,16 +71,18 @@ func (t *Table[K, T]) load(v *View, key K) (row T, ok bool) {
 // Put writes row under its own key and updates every index.
 func (t *Table[K, T]) Put(w Writer, row T) {
 	b := w.writable()
-	key := t.key(&row)
-	c := t.touch(b, key)
-	t.reindex(b, key, c, &row)
+	set := t.cells(b)
+	set.incoming = row
+	key := t.key(&set.incoming)
+	c := t.touch(b, set, key)
+	t.reindex(b, key, c, &set.incoming)
 	c.row, c.exists = row, true
 }
 
 // Delete removes the row under key and its index entries, if it is there.
 func (t *Table[K, T]) Delete(w Writer, key K) {
 	b := w.writable()
-	c := t.touch(b, key)
+	c := t.touch(b, t.cells(b), key)
 	t.reindex(b, key, c, nil)
 	var none T
 	c.row, c.exists = none, false
@@ -128,11 +130,16 @@ type cell[T any] struct {
 	exists bool
 }
 
+// cells are all rows of one table a batch has written. They are reused from
+// batch to batch, since nobody keeps a pointer to one.
 type cells[K Key[K], T any] struct {
-	table *Table[K, T]
-	rows  map[K]*cell[T]
-	slab  []cell[T]
-	order []keyed[T] // reused by merge
+	table    *Table[K, T]
+	rows     map[K]*cell[T]
+	pool     []*cell[T]
+	used     int
+	incoming T          // the row being put: keeps Put free of allocations
+	order    []keyed[T] // reused by merge
+	keys     []byte     // reused by merge
 }
 
 type keyed[T any] struct {
@@ -148,19 +155,24 @@ func (t *Table[K, T]) touched(b *Batch) *cells[K, T] {
 	return set
 }
 
-// touch returns the batch's cell for key, with the row as it stands.
-func (t *Table[K, T]) touch(b *Batch, key K) *cell[T] {
+func (t *Table[K, T]) cells(b *Batch) *cells[K, T] {
 	r := b.db.schema.rank(t.bucket)
 	set, ok := b.tables[r].(*cells[K, T])
 	if !ok {
 		set = &cells[K, T]{table: t, rows: map[K]*cell[T]{}}
 		b.tables[r] = set
 	}
+	return set
+}
+
+// touch returns the batch's cell for key; with indexes, it holds the row as it
+// stands.
+func (t *Table[K, T]) touch(b *Batch, set *cells[K, T], key K) *cell[T] {
 	if c := set.rows[key]; c != nil {
 		return c
 	}
 	if len(set.rows) == 0 {
-		b.touched = append(b.touched, r)
+		b.touched = append(b.touched, b.db.schema.rank(t.bucket))
 	}
 	c := set.allocate()
 	if len(t.indexes) > 0 {
@@ -170,37 +182,39 @@ func (t *Table[K, T]) touch(b *Batch, key K) *cell[T] {
 	return c
 }
 
-const slabCells = 64
-
 func (s *cells[K, T]) allocate() *cell[T] {
-	if len(s.slab) == cap(s.slab) {
-		s.slab = make([]cell[T], 0, slabCells)
+	if s.used == len(s.pool) {
+		s.pool = append(s.pool, new(cell[T]))
 	}
-	s.slab = s.slab[:len(s.slab)+1]
-	return &s.slab[len(s.slab)-1]
+	s.used++
+	return s.pool[s.used-1]
 }
 
 // keptCells bounds what a reused batch keeps from a large command.
-const keptCells = 1024
+const keptCells = 16 << 10
 
 func (s *cells[K, T]) reset() {
-	if len(s.rows) > keptCells {
-		s.rows, s.order = map[K]*cell[T]{}, nil
+	var none cell[T]
+	for _, c := range s.pool[:s.used] {
+		*c = none
+	}
+	if s.used > keptCells {
+		s.pool, s.order, s.keys, s.rows = nil, nil, nil, map[K]*cell[T]{}
 	}
 	clear(s.rows)
-	clear(s.order)
-	s.slab, s.order = nil, s.order[:0]
+	s.incoming, s.used, s.order = none.row, 0, s.order[:0]
 }
 
 // sorted lists the touched rows in key order.
 func (s *cells[K, T]) sorted() []keyed[T] {
 	s.order = s.order[:0]
-	var keys []byte
+	keys := s.keys[:0]
 	for key, c := range s.rows {
 		start := len(keys)
 		keys = key.appendKey(keys)
 		s.order = append(s.order, keyed[T]{key: keys[start:len(keys):len(keys)], cell: c})
 	}
+	s.keys = keys
 	slices.SortFunc(s.order, func(a, b keyed[T]) int { return bytes.Compare(a.key, b.key) })
 	return s.order
 }

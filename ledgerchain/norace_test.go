@@ -1,0 +1,5 @@
+//go:build !race
+
+package ledgerchain
+
+const raceEnabled = false
