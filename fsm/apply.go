@@ -1,0 +1,224 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime/debug"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/hashicorp/raft"
+
+	"coffer/store"
+)
+
+// Apply applies one log entry. It is ApplyBatch for one.
+func (m *Machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch applies log entries in order and returns one response for each:
+// the encoded outcomes of its requests, nil for membership entries and for
+// entries the state already holds.
+func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
+	responses := make([]any, len(logs))
+	entries, requests := 0, 0
+	for i, log := range logs {
+		if log.Index <= m.applied.Index || m.Err() != nil {
+			continue
+		}
+		outcomes, err := m.applyLog(log)
+		if err != nil {
+			m.halt(fmt.Errorf("apply entry %d: %w", log.Index, err))
+			continue
+		}
+		if log.Type == raft.LogCommand {
+			entries, requests = entries+1, requests+len(outcomes)
+			responses[i] = outcomes
+		}
+	}
+	m.wake()
+	if observe := m.options.Observe.Applied; observe != nil && entries > 0 {
+		observe(entries, requests)
+	}
+	return responses
+}
+
+// applyLog applies one entry whole, or returns why this node must stop. Damage
+// found anywhere on the way ends here.
+func (m *Machine) applyLog(log *raft.Log) (outcomes [][]byte, err error) {
+	defer func() {
+		if damage, ok := recover().(store.Corruption); ok {
+			err = damage
+		}
+	}()
+	switch log.Type {
+	case raft.LogConfiguration:
+		m.applied.Index, m.applied.Term = log.Index, log.Term
+		m.applied.Membership, m.applied.MembershipIndex = log.Data, log.Index
+		m.db.Commit(m.applied)
+		return nil, nil
+	case raft.LogCommand:
+		return m.applyEntry(log)
+	default:
+		return nil, fmt.Errorf("log entry of unknown type %d", log.Type)
+	}
+}
+
+func (m *Machine) applyEntry(log *raft.Log) ([][]byte, error) {
+	entry, err := OpenEntry(log.Data)
+	if err != nil {
+		return nil, err
+	}
+	if own := m.options.Salt.ID(); entry.SaltID != own {
+		return nil, fmt.Errorf("the entry was sealed under chain salt %x, this node has %x", entry.SaltID, own)
+	}
+	a := application{machine: m, entry: &entry, index: log.Index, writes: sha256.New()}
+	outcomes := make([][]byte, len(entry.Requests))
+	for i, encoded := range entry.Requests {
+		outcome, err := a.request(uint32(i), encoded)
+		if err != nil {
+			return nil, fmt.Errorf("request %d: %w", i, err)
+		}
+		outcomes[i] = EncodeOutcome(outcome)
+	}
+	m.extendDigest(log, a.writes)
+	m.db.Commit(m.applied)
+	return outcomes, nil
+}
+
+// application is one entry while it is being applied.
+type application struct {
+	machine *Machine
+	entry   *Entry
+	index   uint64
+	writes  hash.Hash // over the merged batches in order
+}
+
+// request runs one request. An error means that this node cannot go on.
+func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome, error) {
+	var r Request
+	if err := store.Decode(encoded, &r); err != nil {
+		return Outcome{}, err
+	}
+	m := a.machine
+	h, known := m.handlers[r.Command]
+	if !known {
+		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
+	}
+	now := max(a.entry.Time, m.applied.Time+1)
+	a.dropOldRequests(now)
+	m.applied.Time = now
+	batch := m.db.Begin()
+	if outcome, seen := m.remembered(batch, &r, now); seen {
+		batch.Discard()
+		return outcome, nil
+	}
+	ctx := m.context(batch, &r, now)
+	ctx.Index, ctx.seed, ctx.ordinal = a.index, a.entry.Seed, ordinal
+	result, err := m.run(ctx, h, &r)
+	m.applied.Time = max(ctx.last, now)
+	return a.settle(ctx, &r, result, err)
+}
+
+// settle merges or drops the batch and remembers the outcome.
+func (a *application) settle(ctx *Context, r *Request, result []byte, err error) (Outcome, error) {
+	outcome := Outcome{Index: a.index, Result: result}
+	var refused declined
+	switch {
+	case err == nil:
+	case errors.As(err, &refused):
+		outcome.Rejection = refused.rejection
+		a.machine.rejected(r, outcome.Rejection)
+		if !r.KeepRejection {
+			ctx.Batch.Merge(a.writes)
+			return outcome, nil
+		}
+	default:
+		ctx.Batch.Discard()
+		rejection, ok := AsRejection(err)
+		if !ok {
+			return Outcome{}, err
+		}
+		outcome.Rejection = rejection
+		a.machine.rejected(r, rejection)
+		if !r.KeepRejection {
+			return outcome, nil
+		}
+		ctx.Batch = a.machine.db.Begin()
+	}
+	requests.Put(ctx, ctx.Now, requestRow{ID: r.RequestID, BodyHash: r.BodyHash, Time: ctx.Now, Outcome: outcome})
+	ctx.Batch.Merge(a.writes)
+	return outcome, nil
+}
+
+func (m *Machine) rejected(r *Request, rejection *Rejection) {
+	if observe := m.options.Observe.Rejected; observe != nil {
+		observe(r.Command, rejection.Code)
+	}
+}
+
+func (m *Machine) context(batch *store.Batch, r *Request, now store.Time) *Context {
+	return &Context{
+		Batch:   batch,
+		Now:     now,
+		Actor:   r.Actor,
+		Version: m.applied.Version,
+		Salt:    m.options.Salt,
+		machine: m,
+		last:    now - 1,
+	}
+}
+
+// run calls the hooks and the handler. A panic of a handler becomes the
+// rejection internal_error: a request that can panic a handler must not be a
+// request that stops the cluster for good. Damage is not recovered here.
+func (m *Machine) run(ctx *Context, h Handler, r *Request) (result []byte, err error) {
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		if damage, ok := fault.(store.Corruption); ok {
+			panic(damage)
+		}
+		m.options.Logger.Error("command handler panicked", "command", r.Command, "index", ctx.Index,
+			"panic", fault, "stack", string(debug.Stack()))
+		if observe := m.options.Observe.Panicked; observe != nil {
+			observe(r.Command)
+		}
+		result, err = nil, ErrInternal
+		if m.options.Strict {
+			panic(fault)
+		}
+	}()
+	if !h.system && frozen(ctx) {
+		return nil, ErrWriteFrozen
+	}
+	for _, module := range m.before {
+		if err := module.Before(ctx); err != nil {
+			return nil, err
+		}
+	}
+	result, err = h.run(ctx, r.Payload)
+	return result, m.checkRejection(h, err)
+}
+
+// checkRejection makes an error that is no rejection a failed command, and an
+// undecodable payload a reason to stop. In tests an undeclared rejection fails.
+func (m *Machine) checkRejection(h Handler, err error) error {
+	if err == nil || errors.As(err, &undecodable{}) {
+		return err
+	}
+	var refused declined
+	rejection, ok := AsRejection(err)
+	if errors.As(err, &refused) {
+		rejection, ok = refused.rejection, true
+	}
+	if !ok {
+		panic(fmt.Errorf("%w: %w", errNoResult, err))
+	}
+	if m.options.Strict && !h.declares(rejection) && !(Handler{rejects: m.refusals}).declares(rejection) {
+		panic(fmt.Sprintf("command %s answered %s, which it does not declare", h.name, rejection.Code))
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// extendDigest makes m.applied the state after an entry that held requests:
+// digest = SHA-256(previous || u64 index || SHA-256(entry) || SHA-256(writes)).
+func (m *Machine) extendDigest(log *raft.Log, writes hash.Hash) {
+	entry := sha256.Sum256(log.Data)
+	sum := sha256.New()
+	sum.Write(m.applied.Digest[:])
+	sum.Write(binary.BigEndian.AppendUint64(nil, log.Index))
+	sum.Write(entry[:])
+	sum.Write(writes.Sum(nil))
+	m.applied.Index, m.applied.Term = log.Index, log.Term
+	m.applied.Digest = [32]byte(sum.Sum(nil))
+	m.digests.add(log.Index, m.applied.Digest)
+}
+
+// digestRing holds the digests of recent entries, for the assertion that all
+// replicas computed the same. It is no state.
+type digestRing struct {
+	mu   sync.Mutex
+	ring [ringLength]struct {
+		index  uint64
+		digest [32]byte
+	}
+	newest uint64
+}
+
+const ringLength = 4096
+
+func (d *digestRing) add(index uint64, digest [32]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	slot := &d.ring[index%ringLength]
+	slot.index, slot.digest = index, digest
+	d.newest = index
+}
+
+func (d *digestRing) get(index uint64) (digest [32]byte, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	slot := &d.ring[index%ringLength]
+	return slot.digest, index > 0 && slot.index == index
+}
+
+// Digest returns the newest digest this process has computed, for an
+// assertion; ok is false before the first entry.
+func (m *Machine) Digest() (index uint64, digest [32]byte, ok bool) {
+	m.digests.mu.Lock()
+	index = m.digests.newest
+	m.digests.mu.Unlock()
+	digest, ok = m.digests.get(index)
+	return index, digest, ok
+}
+
+// diverged reports that this replica and the leader disagree about an entry.
+func (m *Machine) diverged(leader Assertion, own [32]byte) {
+	m.options.Logger.Error("state digest differs from the leader's", "index", leader.Index,
+		"leader", hex.EncodeToString(leader.Digest[:]), "own", hex.EncodeToString(own[:]))
+	if observe := m.options.Observe.Diverged; observe != nil {
+		observe(leader.Index)
+	}
+}
