@@ -1,0 +1,27 @@
+package http
+
+import (
+	"coffer/http/aevion"
+	"coffer/http/aevion/auth"
+	"coffer/http/aevion/platform"
+	"coffer/http/aevion/qpaynet"
+	"coffer/http/aevion/veilnetx"
+	"coffer/http/aevion/ztide"
+	"coffer/http/api"
+)
+
+// surfaces lists every surface with its areas.
+func surfaces(deps aevion.Deps, values *cached, schemes []api.Scheme, version string) ([]api.Surface, error) {
+	areas := []api.Area{platform.New(), auth.New(deps), qpaynet.New(deps), ztide.New(deps)}
+	areas = append(areas, veilnetx.New(deps)...)
+	for i := range areas {
+		areas[i].Origins = values.origin
+	}
+	surface := aevion.Surface(values.limit, schemes, areas...)
+	documents := newDocuments(version)
+	documents.addRoutes(&surface)
+	if err := documents.render(surface); err != nil {
+		return nil, err
+	}
+	return []api.Surface{surface}, nil
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Identity is what node.json says: who this data directory belongs to.
+type Identity struct {
+	NodeID    string `json:"nodeId"`
+	ClusterID string `json:"clusterId"`
+	LedgerID  string `json:"ledgerId"`
+	// Started is set once the node has opened its files: from then on they must
+	// be there.
+	Started bool `json:"started"`
+}
+
+// stamp binds state.db to its directory.
+func (i Identity) stamp() []byte { return []byte(i.ClusterID + "/" + i.NodeID) }
+
+// RefusedError says why a data directory is not opened. An operator decides.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return "refused: " + e.Reason }
+
+func refused(format string, values ...any) error {
+	return &RefusedError{Reason: fmt.Sprintf(format, values...)}
+}
+
+// dataDir is an opened and locked data directory.
+type dataDir struct {
+	path     string
+	lock     *os.File
+	Identity Identity
+}
+
+const (
+	identityFile = "node.json"
+	lockFile     = "lock"
+	stateFile    = "state.db"
+	logFile      = "raft.db"
+)
+
+// openDataDir locks the directory and reads or makes its identity.
+func openDataDir(path, ledgerID string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	lock, err := lockDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataDir{path: path, lock: lock}
+	if err := d.identify(ledgerID); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func lockDir(path string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(refused("data directory %s is in use by another process", path), lock.Close())
+	}
+	return lock, nil
+}
+
+// close gives the lock back.
+func (d *dataDir) close() error { return d.lock.Close() }
+
+func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
+
+func (d *dataDir) has(name string) bool {
+	_, err := os.Stat(d.file(name))
+	return err == nil
+}
+
+// identify reads node.json, or makes one in a directory without files.
+func (d *dataDir) identify(ledgerID string) error {
+	stored, err := readIdentity(d.path)
+	switch {
+	case err == nil:
+		d.Identity = stored
+		return d.checkIdentity(ledgerID)
+	case !errors.Is(err, os.ErrNotExist):
+		return err
+	case d.has(stateFile) || d.has(logFile):
+		return refused("%s holds data but no %s: is a file missing?", d.path, identityFile)
+	}
+	d.Identity = Identity{NodeID: "node-" + randomHex(4), ClusterID: randomHex(16), LedgerID: ledgerID}
+	if ledgerID == "" {
+		d.Identity.LedgerID = "coffer.local/" + d.Identity.ClusterID
+	}
+	return d.save()
+}
+
+func (d *dataDir) checkIdentity(ledgerID string) error {
+	if ledgerID != "" && ledgerID != d.Identity.LedgerID {
+		return refused("the ledger is %s and never gets another name, --ledger-id says %s", d.Identity.LedgerID, ledgerID)
+	}
+	for _, name := range []string{stateFile, logFile} {
+		if d.Identity.Started && !d.has(name) {
+			return refused("%s has vanished from %s: this node has forgotten what it promised and must not come back under its id", name, d.path)
+		}
+	}
+	return nil
+}
+
+// markStarted notes that both files exist from now on.
+func (d *dataDir) markStarted() error {
+	if d.Identity.Started {
+		return nil
+	}
+	d.Identity.Started = true
+	return d.save()
+}
+
+func (d *dataDir) save() error {
+	encoded, err := json.MarshalIndent(d.Identity, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", identityFile, err)
+	}
+	return writeDurably(d.file(identityFile), append(encoded, '\n'))
+}
+
+func readIdentity(dir string) (Identity, error) {
+	var i Identity
+	text, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err != nil {
+		return i, fmt.Errorf("read %s: %w", identityFile, err)
+	}
+	if err := json.Unmarshal(text, &i); err != nil {
+		return i, refused("%s is damaged: %v", identityFile, err)
+	}
+	if i.NodeID == "" || i.ClusterID == "" || i.LedgerID == "" {
+		return i, refused("%s is damaged: an id is missing", identityFile)
+	}
+	return i, nil
+}
+
+func randomHex(bytes int) string {
+	random := make([]byte, bytes)
+	// crypto/rand never fails: the runtime stops the program instead.
+	_, _ = rand.Read(random)
+	return hex.EncodeToString(random)
+}
+
+// writeDurably writes a small file whole or not at all: aside, fsync, rename,
+// fsync of the directory.
+func writeDurably(path string, content []byte) error {
+	temporary := path + ".new"
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	directory, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return errors.Join(directory.Sync(), directory.Close())
+}

@@ -1,0 +1,248 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"coffer/cluster"
+	"coffer/fsm"
+	"coffer/fsm/modules"
+	"coffer/ledgerchain"
+	"coffer/node/task"
+	"coffer/snapshot"
+	"coffer/store"
+)
+
+// Node is one running appliance. It is made by Start and ended by Stop.
+type Node struct {
+	config   Config
+	logger   *slog.Logger
+	flushLog func()
+	dir      *dataDir
+	salt     *ledgerchain.Salt
+	salts    *ledgerchain.KeyRing
+	db       *store.DB
+	machine  *fsm.Machine
+	cluster  *cluster.Cluster
+	metrics  *metrics
+	server   *server
+
+	prepared atomic.Bool // this leader has founded the ledger and made its wishes
+	draining atomic.Bool
+	broken   atomic.Pointer[error]
+}
+
+// The exit codes of the program (reliability, section 1.1).
+const (
+	ExitOK          = 0
+	ExitFailed      = 1
+	ExitUsage       = 2
+	ExitRefused     = 3
+	ExitUnreachable = 4
+	ExitStorage     = 70
+)
+
+// Start opens the files, joins the cluster and serves. When it returns without
+// an error, the node is ready.
+func Start(ctx context.Context, c Config) (*Node, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, logger: c.Logger, flushLog: func() {}, metrics: newMetrics(c.Version)}
+	if n.logger == nil {
+		n.logger, n.flushLog = NewLogger(os.Stderr, c.LogLevel)
+	}
+	limitMemory(c.MaxMemory)
+	if err := n.start(ctx); err != nil {
+		n.logger.Error("start failed", "err", err)
+		return nil, errors.Join(err, n.stop(context.WithoutCancel(ctx)))
+	}
+	return n, nil
+}
+
+// limitMemory keeps the garbage collector from spending memory that the page
+// cache needs; GOMEMLIMIT in the environment wins.
+func limitMemory(bytes int64) {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set && bytes > 0 {
+		debug.SetMemoryLimit(bytes)
+	}
+}
+
+// start goes config, store, machine, cluster, HTTP; each step leaves what it
+// opened to stop.
+func (n *Node) start(ctx context.Context) error {
+	for _, step := range []func() error{n.openDir, n.openState, n.openCluster, n.openServer} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	n.cluster.Lead(n.reign)
+	if err := n.awaitReady(ctx); err != nil {
+		return err
+	}
+	n.logger.Info("ready", "url", n.URL(), "node", n.dir.Identity.NodeID, "mode", n.config.Mode, "dataDir", n.config.DataDir)
+	return nil
+}
+
+func (n *Node) openDir() (err error) {
+	if n.dir, err = openDataDir(n.config.DataDir, n.config.LedgerID); err != nil {
+		return err
+	}
+	made, err := n.config.Secrets.generate(n.config.DataDir)
+	if err != nil {
+		return err
+	}
+	if len(made) > 0 {
+		n.logger.Info("secrets generated for development", "files", made)
+	}
+	if n.salt, err = ledgerchain.NewSalt([]byte(n.config.Secrets.Salt)); err != nil {
+		return err
+	}
+	n.salts, err = ledgerchain.NewKeyRing(n.salt)
+	n.logger.Info("starting", "version", n.config.Version, "node", n.dir.Identity.NodeID, "cluster", n.dir.Identity.ClusterID,
+		"ledger", n.dir.Identity.LedgerID, "config", n.config.summary())
+	return err
+}
+
+func (n *Node) openState() error {
+	schema, err := fsm.Schema(modules.All())
+	if err != nil {
+		return err
+	}
+	interval := n.config.FlushEvery
+	if interval == 0 {
+		interval = -1
+	}
+	n.db, err = store.Open(store.Options{
+		Path: n.dir.file(stateFile), Schema: schema, Stamp: n.dir.Identity.stamp(),
+		FlushBytes: n.config.FlushBytes, FlushInterval: interval,
+		Logger: n.logger, Fatal: n.fatal, Observe: n.metrics.flushed,
+	})
+	if err != nil {
+		return refused("%v", err)
+	}
+	if err := n.checkState(); err != nil {
+		return err
+	}
+	n.machine, err = fsm.NewMachine(fsm.Options{
+		DB: n.db, Modules: modules.All(), Salt: n.salt, Node: n.dir.Identity.NodeID,
+		Retention: modules.Retention, Logger: n.logger, Halt: n.fatal, Observe: n.metrics.machine(n.diverged),
+	})
+	return err
+}
+
+// checkState refuses a state that was written under another salt, and names
+// both: it must not look like a broken chain.
+func (n *Node) checkState() error {
+	v := n.db.Latest()
+	defer v.Close()
+	state, err := ledgerchain.StateOf(v)
+	if errors.Is(err, ledgerchain.ErrNotFounded) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if own := n.salt.ID(); !state.Head.AnySalt && state.Head.SaltID != own {
+		return refused("the chain was written under salt %s, VEILNETX_SALT is %s", state.Head.SaltID, own)
+	}
+	if named, ok := fsm.ClusterOf(v); ok && state.Head.AnySalt && named.SaltID != n.salt.ID() {
+		return refused("the ledger was founded under salt %s, VEILNETX_SALT is %s", named.SaltID, n.salt.ID())
+	}
+	return nil
+}
+
+func (n *Node) openCluster() error {
+	applied, err := n.db.DurableApplied()
+	if err != nil {
+		return err
+	}
+	n.cluster, err = cluster.Open(cluster.Config{
+		NodeID:    n.dir.Identity.NodeID,
+		ClusterID: n.dir.Identity.ClusterID,
+		Dir:       n.config.DataDir,
+		Bootstrap: !n.dir.Identity.Started,
+		Stream:    cluster.NoPeers(n.dir.Identity.NodeID),
+		Logger:    n.logger,
+		Fatal:     n.fatal,
+		State:     cluster.State{Index: applied.Index, Term: applied.Term, Installed: applied.Installed},
+		BeginTerm: n.beginTerm,
+		Applied:   n.machine.Applied,
+		Backlog:   n.db.Unflushed,
+		LogBudget: n.config.LogBudget,
+		Observe:   n.metrics.cluster(),
+	}, n.machine, snapshot.NewVirtual(n.db), n.seal)
+	if err != nil {
+		return err
+	}
+	return n.dir.markStarted()
+}
+
+func (n *Node) beginTerm(term uint64) []byte {
+	return store.Encode(&fsm.Request{
+		Command:   fsm.BeginTerm.Name,
+		Actor:     fsm.Actor{Kind: fsm.Node, ID: n.dir.Identity.NodeID},
+		RequestID: fsm.NewRequestID(),
+		Payload:   store.Encode(&fsm.TermBegun{Term: term, Node: n.dir.Identity.NodeID}),
+	})
+}
+
+func (n *Node) tasks() []task.Task {
+	return []task.Task{task.Expiry(), task.Assertion(), task.ChainScan(n.salts)}
+}
+
+// fatal ends the process: after a failed write the disk's state is unknown, and
+// what is acknowledged is safe in the log.
+func (n *Node) fatal(err error) {
+	n.broken.CompareAndSwap(nil, &err)
+	n.logger.Error("stopping at once", "err", err)
+	n.flushLog()
+	n.config.exit(ExitStorage)
+}
+
+// diverged stops serving and tells the others.
+func (n *Node) diverged(index uint64) {
+	err := fmt.Errorf("this node computed another state than the leader at entry %d", index)
+	n.broken.CompareAndSwap(nil, &err)
+}
+
+// Stop drains and closes everything in reverse order. Nothing acknowledged is
+// lost even when it is cut short.
+func (n *Node) Stop(ctx context.Context) error {
+	n.draining.Store(true)
+	n.logger.Info("stopping")
+	select {
+	case <-time.After(n.config.DrainDelay):
+	case <-ctx.Done():
+	}
+	return n.stop(ctx)
+}
+
+// stop closes what is open: HTTP, cluster, store, directory.
+func (n *Node) stop(ctx context.Context) error {
+	var failures []error
+	if n.server != nil {
+		failures = append(failures, n.server.stop(ctx))
+	}
+	if n.cluster != nil {
+		failures = append(failures, n.cluster.Close(ctx))
+	}
+	if n.db != nil {
+		failures = append(failures, n.db.Close())
+	}
+	if n.dir != nil {
+		failures = append(failures, n.dir.close())
+	}
+	err := errors.Join(failures...)
+	if err == nil {
+		n.logger.Info("stopped")
+	}
+	n.flushLog()
+	return err
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/user"
+	"path/filepath"
+
+	"coffer/http/admin"
+)
+
+// Operator talks to a running node through the socket in its data directory.
+type Operator struct {
+	socket string
+	client *http.Client
+	name   string
+}
+
+// NewOperator finds the socket of a node.
+func NewOperator(dataDir string) *Operator {
+	socket := filepath.Join(dataDir, adminSocket)
+	o := &Operator{socket: socket, name: "operator"}
+	if who, err := user.Current(); err == nil {
+		o.name = who.Username
+	}
+	o.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, "unix", socket)
+	}}}
+	return o
+}
+
+// Settings returns all settings as they stand.
+func (o *Operator) Settings(ctx context.Context) (all admin.Settings, err error) {
+	return all, o.call(ctx, http.MethodGet, "/admin/v1/settings", nil, &all)
+}
+
+// Change sets one setting, or takes it back with nil.
+func (o *Operator) Change(ctx context.Context, name string, value *string) (done admin.Updated, err error) {
+	update := admin.Update{Changes: []admin.Change{{Name: name, Value: value}}}
+	return done, o.call(ctx, http.MethodPost, "/admin/v1/settings", update, &done)
+}
+
+// Status returns the node's picture of itself.
+func (o *Operator) Status(ctx context.Context) (s admin.Status, err error) {
+	return s, o.call(ctx, http.MethodGet, "/admin/v1/status", nil, &s)
+}
+
+func (o *Operator) call(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Coffer-Operator", o.name)
+	if in != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := o.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w through %s: %w", ErrUnreachable, o.socket, err)
+	}
+	answer, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		return refusal(response.Status, answer)
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// refusal is a problem document as an error.
+func refusal(status string, body []byte) error {
+	var problem struct {
+		Code, Title, Name, Reason, Field string
+	}
+	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
+		return fmt.Errorf("the node answered %s", status)
+	}
+	text := problem.Title
+	for _, detail := range []string{problem.Name, problem.Field, problem.Reason} {
+		if detail != "" {
+			text += " " + detail
+		}
+	}
+	return fmt.Errorf("%s (%s)", text, problem.Code)
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"coffer/fsm"
+	"coffer/store"
+)
+
+// seal makes one log entry of the requests that have gathered: here, on the
+// leader, clock and randomness enter.
+func (n *Node) seal(requests [][]byte) ([]byte, error) {
+	entry := fsm.Entry{
+		SaltID:   n.salt.ID(),
+		Time:     store.TimeOf(time.Now()),
+		Requests: make([]cbor.RawMessage, len(requests)),
+	}
+	// crypto/rand never fails: the runtime stops the program instead.
+	_, _ = rand.Read(entry.Seed[:])
+	for i, request := range requests {
+		entry.Requests[i] = request
+	}
+	return fsm.Seal(entry), nil
+}
+
+// Propose takes a request to the log and brings its outcome back.
+func (n *Node) Propose(ctx context.Context, r fsm.Request) (fsm.Outcome, error) {
+	encoded, err := n.cluster.Propose(ctx, store.Encode(&r))
+	if err != nil {
+		return fsm.Outcome{}, apiError(err)
+	}
+	outcome, err := fsm.DecodeOutcome(encoded)
+	if err != nil {
+		return fsm.Outcome{}, fmt.Errorf("outcome of %s: %w", r.Command, err)
+	}
+	return outcome, nil
+}
+
+// Try answers a dry run from a view of this node, as fresh as a read.
+func (n *Node) Try(ctx context.Context, r fsm.Request) (outcome fsm.Outcome, err error) {
+	var seed [16]byte
+	_, _ = rand.Read(seed[:])
+	err = n.Read(ctx, fsm.Linearizable, func(v *store.View) error {
+		outcome, err = n.machine.Try(v, r, store.TimeOf(time.Now()), seed)
+		return err
+	})
+	return outcome, err
+}
+
+// Read runs a function on a view of the wanted freshness. What it keeps must
+// not point into raw rows.
+func (n *Node) Read(ctx context.Context, level fsm.Level, read func(*store.View) error) error {
+	index := uint64(0)
+	if level == fsm.Linearizable {
+		var err error
+		if index, err = n.cluster.ReadIndex(ctx); err != nil {
+			return fmt.Errorf("read index: %w", apiError(err))
+		}
+		if err := n.machine.Await(ctx, index); err != nil {
+			return fmt.Errorf("wait for entry %d: %w", index, err)
+		}
+	}
+	v := n.db.View(min(index, n.db.Published()))
+	defer v.Close()
+	return read(v)
+}

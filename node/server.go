@@ -1,0 +1,183 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"coffer/cluster"
+	"coffer/fsm/ledger"
+	"coffer/fsm/settings"
+	coffer "coffer/http"
+	"coffer/http/admin"
+	"coffer/http/api"
+	"coffer/store"
+)
+
+// server is the two listeners of a node: the public API and the admin socket.
+type server struct {
+	public, admin *http.Server
+	address       string
+	socket        string
+}
+
+const adminSocket = "admin.sock"
+
+// openServer serves both listeners. The public one answers health and refuses
+// the rest until the node is ready.
+func (n *Node) openServer() error {
+	n.metrics.watch(n)
+	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
+	public, err := n.publicHandler(metrics)
+	if err != nil {
+		return err
+	}
+	operators, err := coffer.NewAdmin(coffer.AdminOptions{
+		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status}, Epoch: n.epoch, Reasons: n.Reasons,
+		Metrics: metrics, Logger: n.logger, Fatal: n.fatal,
+	})
+	if err != nil {
+		return err
+	}
+	n.server, err = n.listen(public, operators)
+	return err
+}
+
+func (n *Node) publicHandler(metrics http.Handler) (http.Handler, error) {
+	access := n.logger
+	if !n.config.AccessLog {
+		access = slog.New(quiet{n.logger.Handler()})
+	}
+	o := coffer.Options{
+		Proposer: n, Reader: n, Latest: n.db.Latest, Epoch: n.epoch, Blind: n.salt.Blind,
+		BodyHash: func(message []byte) [32]byte { return n.salt.BodyHash(message) },
+		Verify: func(v *store.View, from, to uint64) (ledger.Verified, error) {
+			return ledger.Verify(v, n.salts, from, to)
+		},
+		JWTSecret: string(n.config.Secrets.JWT), ServiceKey: string(n.config.Secrets.ZTideKey),
+		Encryption: string(n.config.Secrets.Encryption), TrustProxy: n.config.TrustProxy,
+		Version: n.config.Version, Reasons: n.Reasons, Logger: access, Fatal: n.fatal, Strict: n.config.Strict,
+		Observe: api.Observer{Started: n.metrics.httpInflight.Inc, Finished: n.metrics.answered},
+	}
+	if n.config.Mode == settings.Development {
+		o.Metrics = metrics
+	}
+	return coffer.New(o)
+}
+
+// quiet drops records of requests that went well.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+}
+
+func (n *Node) listen(public, operators http.Handler) (*server, error) {
+	listener, err := net.Listen("tcp", n.config.HTTPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", n.config.HTTPAddr, err)
+	}
+	s := &server{
+		public: api.NewHTTPServer(public, n.logger), admin: api.NewHTTPServer(operators, n.logger),
+		address: listener.Addr().String(), socket: n.dir.file(adminSocket),
+	}
+	socket, err := listenSocket(s.socket)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	serve := s.public.Serve
+	if n.config.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(n.config.TLSCert, n.config.TLSKey)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("load certificate: %w", err), listener.Close(), socket.Close())
+		}
+		s.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+		serve = func(l net.Listener) error { return s.public.ServeTLS(l, "", "") }
+	}
+	go n.serve(func() error { return serve(listener) })
+	go n.serve(func() error { return s.admin.Serve(socket) })
+	return s, nil
+}
+
+// serve runs a listener to its end; one that ends by itself ends the node.
+func (n *Node) serve(run func() error) {
+	if err := run(); !errors.Is(err, http.ErrServerClosed) {
+		n.fatal(fmt.Errorf("listener failed: %w", err))
+	}
+}
+
+// listenSocket opens the admin socket for the owner alone. One that a crash
+// left behind is in nobody's use: the data directory is locked.
+func listenSocket(path string) (net.Listener, error) {
+	if err := os.RemoveAll(path); err != nil {
+		return nil, fmt.Errorf("remove old admin socket: %w", err)
+	}
+	socket, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on admin socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("protect admin socket: %w", err), socket.Close())
+	}
+	return socket, nil
+}
+
+// inFlight is how long requests under way may take to end.
+const inFlight = 10 * time.Second
+
+// stop takes no more requests and waits for those under way, bounded.
+func (s *server) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, inFlight)
+	defer cancel()
+	var failures []error
+	for _, listener := range []*http.Server{s.public, s.admin} {
+		err := listener.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = errors.Join(fmt.Errorf("requests under way were cut: %w", err), listener.Close())
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+// URL is where the public API answers.
+func (n *Node) URL() string {
+	scheme := "http"
+	if n.config.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + n.server.address
+}
+
+// status is what the admin API tells about this node.
+func (n *Node) status() admin.Status {
+	id, s := n.dir.Identity, n.cluster.Status()
+	return admin.Status{
+		NodeID: id.NodeID, ClusterID: id.ClusterID, LedgerID: id.LedgerID, Version: n.config.Version, Mode: n.config.Mode,
+		State: s.State, Leader: s.Leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied, Flushed: n.db.Durable(),
+		LogFirst: s.LogFirst, LogLast: s.LogLast, LogBytes: s.LogBytes, Reasons: append([]string{}, n.Reasons()...),
+	}
+}
+
+// apiError wraps what the cluster says in the words of the API.
+func apiError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, cluster.ErrTooLarge):
+		return fmt.Errorf("%w: %w", api.ErrTooLarge, err)
+	case errors.Is(err, cluster.ErrUnknown):
+		return fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
+	case errors.Is(err, cluster.ErrNotApplied):
+		return fmt.Errorf("%w: %w", api.ErrNotApplied, err)
+	}
+	return err
+}
