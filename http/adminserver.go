@@ -3,6 +3,7 @@ package http
 import (
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 
 	"coffer/fsm"
 	"coffer/http/admin"
@@ -17,8 +18,10 @@ type AdminOptions struct {
 	Epoch   func() uint32
 	Reasons func() []string
 	Metrics http.Handler
-	Logger  *slog.Logger
-	Fatal   func(error)
+	// Profiles serves Go profiles below /debug/pprof/.
+	Profiles bool
+	Logger   *slog.Logger
+	Fatal    func(error)
 }
 
 // NewAdmin makes the handler of the admin listener.
@@ -31,15 +34,15 @@ func NewAdmin(o AdminOptions) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	health := Health(o.Reasons)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/livez", "/readyz":
-			health.ServeHTTP(w, r)
-		case "/metrics":
-			o.Metrics.ServeHTTP(w, r)
-		default:
-			mux.ServeHTTP(w, r)
-		}
-	}), nil
+	all := http.NewServeMux()
+	all.Handle("/livez", Health(o.Reasons))
+	all.Handle("/readyz", Health(o.Reasons))
+	all.Handle("/metrics", o.Metrics)
+	all.Handle("/", mux)
+	if o.Profiles {
+		all.HandleFunc("/debug/pprof/", pprof.Index)
+		all.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		all.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return all, nil
 }

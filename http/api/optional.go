@@ -39,6 +39,10 @@ func (o *Optional[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return json.UnmarshalDecode(d, &o.Value)
 }
 
+// JSON is a member that is kept as it came, as compact JSON: free-form metadata.
+// The rule object says that it is an object, max counts its bytes.
+type JSON = jsontext.Value
+
 // Of returns the type of the value, for schemas.
 func (o Optional[T]) Of() reflect.Type { return reflect.TypeFor[T]() }
 

@@ -65,6 +65,7 @@ const retryAfter = time.Second
 // RetryAfterDetail is the detail of a rejection that becomes Retry-After.
 const RetryAfterDetail = "retryAfterSeconds"
 
+// Error is the code and the cause, for logs.
 func (p *Problem) Error() string {
 	if p.Cause != nil {
 		return fmt.Sprintf("%s: %v", p.Code, p.Cause)

@@ -223,23 +223,7 @@ func TestScriptMistakes(t *testing.T) {
 	fails(t, "GET / as=ann\n--\n200 <any>\n", server, "no users")
 }
 
-func TestUpdate(t *testing.T) {
-	if err := update.Set("true"); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := update.Set("false"); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	server := newServer(t, map[string]http.HandlerFunc{
-		"/transfer": jsonText(`{"transactionId":"tx_0123456789abcdef","other":"wal_00000000","fee":4,"at":"2026-03-04T05:06:07.089Z","price":"5$"}`),
-		"/again":    jsonText(`{"of":"tx_0123456789abcdef"}`),
-		"/csv":      content("a,b\n1,2\n", "text/csv"),
-		"/same":     jsonText(`{"b":1,"a":2}`),
-		"/long":     jsonText(`{"a":"` + strings.Repeat("x", maxLine) + `"}`),
-	})
-	const source = `# Keeps comments and
+const outdated = `# Keeps comments and
 # placeholders that fit.
 GET /transfer
 --
@@ -264,7 +248,8 @@ GET /long
 --
 200 {}
 `
-	want := `# Keeps comments and
+
+var updated = `# Keeps comments and
 # placeholders that fit.
 GET /transfer
 --
@@ -293,11 +278,28 @@ GET /long
   "a": "` + strings.Repeat("x", maxLine) + `"
 }
 `
-	failures, file := runScript(t, source, server)
+
+func TestUpdate(t *testing.T) {
+	if err := update.Set("true"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := update.Set("false"); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	server := newServer(t, map[string]http.HandlerFunc{
+		"/transfer": jsonText(`{"transactionId":"tx_0123456789abcdef","other":"wal_00000000","fee":4,"at":"2026-03-04T05:06:07.089Z","price":"5$"}`),
+		"/again":    jsonText(`{"of":"tx_0123456789abcdef"}`),
+		"/csv":      content("a,b\n1,2\n", "text/csv"),
+		"/same":     jsonText(`{"b":1,"a":2}`),
+		"/long":     jsonText(`{"a":"` + strings.Repeat("x", maxLine) + `"}`),
+	})
+	failures, file := runScript(t, outdated, server)
 	if failures != "" {
 		t.Fatal(failures)
 	}
-	if diff := cmp.Diff(want, file); diff != "" {
+	if diff := cmp.Diff(updated, file); diff != "" {
 		t.Fatal(diff)
 	}
 	if err := update.Set("false"); err != nil {

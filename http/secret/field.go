@@ -96,7 +96,7 @@ func (f *Fields) Decrypt(stored, place string) (string, error) {
 		return "", ErrFieldKey
 	}
 	packed, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(packed) < nonceLength+tagLength {
+	if err != nil || hasLineBreak(encoded) || len(packed) < nonceLength+tagLength {
 		return "", ErrField
 	}
 	nonce, tag, text := packed[:nonceLength], packed[nonceLength:nonceLength+tagLength], packed[nonceLength+tagLength:]

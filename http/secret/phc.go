@@ -47,7 +47,7 @@ func encode(c Cost, salt, sum []byte) string {
 // decode reads what encode writes and nothing else.
 func decode(encoded string) (c Cost, salt, sum []byte, err error) {
 	parts := strings.Split(encoded, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
+	if hasLineBreak(encoded) || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return c, nil, nil, errPHC
 	}
 	if c, err = decodeCost(parts[3]); err != nil {
@@ -62,6 +62,9 @@ func decode(encoded string) (c Cost, salt, sum []byte, err error) {
 	}
 	return c, salt, sum, nil
 }
+
+// hasLineBreak finds what base64 decoders skip even when they are strict.
+func hasLineBreak(encoded string) bool { return strings.ContainsAny(encoded, "\r\n") }
 
 func decodeCost(text string) (c Cost, err error) {
 	fields := strings.Split(text, ",")

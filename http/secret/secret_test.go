@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // cheap is a cost for tests.
@@ -116,7 +117,9 @@ func TestPasswordsBoundWhatRunsAtOnce(t *testing.T) {
 	for p.waiting.Load() < 3 {
 		runtime.Gosched() // the two have not asked yet
 	}
-	if err := p.VerifyNobody(context.Background(), "x"); !errors.Is(err, ErrBusy) {
+	soon, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	if err := p.VerifyNobody(soon, "x"); !errors.Is(err, ErrBusy) {
 		t.Fatalf("one more than may wait: %v", err)
 	}
 	cancel()
@@ -268,6 +271,9 @@ func TestFieldsWithoutKey(t *testing.T) {
 	if _, err := on.Decrypt("enc:v1:AAAA", "x"); !errors.Is(err, ErrField) {
 		t.Fatalf("short: %v", err)
 	}
+	if _, err := on.Decrypt(stored+"\n", "x"); !errors.Is(err, ErrField) {
+		t.Fatalf("with a line break: %v", err)
+	}
 	failing, _ := NewFields("key", strings.NewReader("short"))
 	if _, err := failing.Encrypt("x", ""); err == nil {
 		t.Fatal("a failing source of randomness is ignored")
@@ -277,6 +283,7 @@ func TestFieldsWithoutKey(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$$")
+	f.Add("$argon2id$v=19$m=10,t=1,p=1$00000000000$00000000000000\r000000000")
 	f.Fuzz(func(t *testing.T, encoded string) {
 		cost, salt, sum, err := decode(encoded)
 		if err == nil && encode(cost, salt, sum) != encoded {
