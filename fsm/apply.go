@@ -44,11 +44,15 @@ func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
 }
 
 // applyLog applies one entry whole, or returns why this node must stop. Damage
-// found anywhere on the way ends here.
+// found anywhere on the way ends here, and so does a panic outside a handler.
 func (m *Machine) applyLog(log *raft.Log) (outcomes [][]byte, err error) {
 	defer func() {
-		if damage, ok := recover().(store.Corruption); ok {
-			err = damage
+		switch fault := recover().(type) {
+		case nil:
+		case store.Corruption:
+			outcomes, err = nil, fault
+		default:
+			outcomes, err = nil, fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
 		}
 	}()
 	switch log.Type {
@@ -113,7 +117,7 @@ func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome,
 		batch.Discard()
 		return outcome, nil
 	}
-	ctx := m.context(batch, &r, now)
+	ctx := m.context(batch, &r, now, m.applied.Version)
 	ctx.Index, ctx.seed, ctx.ordinal = a.index, a.entry.Seed, ordinal
 	result, err := m.run(ctx, h, &r)
 	m.applied.Time = max(ctx.last, now)
@@ -157,12 +161,13 @@ func (m *Machine) rejected(r *Request, rejection *Rejection) {
 	}
 }
 
-func (m *Machine) context(batch *store.Batch, r *Request, now store.Time) *Context {
+// context is called by dry runs too: it reads nothing that applying changes.
+func (m *Machine) context(batch *store.Batch, r *Request, now store.Time, version uint32) *Context {
 	return &Context{
 		Batch:   batch,
 		Now:     now,
 		Actor:   r.Actor,
-		Version: m.applied.Version,
+		Version: version,
 		Salt:    m.options.Salt,
 		machine: m,
 		last:    now - 1,
@@ -196,7 +201,7 @@ func (m *Machine) run(ctx *Context, h Handler, r *Request) (result []byte, err e
 	}
 	for _, module := range m.before {
 		if err := module.Before(ctx); err != nil {
-			return nil, err
+			return nil, m.checkRejection(Handler{name: h.name, rejects: module.Refusals}, err)
 		}
 	}
 	result, err = h.run(ctx, r.Payload)

@@ -15,8 +15,8 @@ func (m *Machine) Try(v *store.View, r Request, at store.Time, seed [16]byte) (o
 		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
 	}
 	applied := v.Applied()
-	ctx := m.context(v.Try(), &r, max(at, applied.Time+1))
-	ctx.Index, ctx.seed, ctx.Version = applied.Index, seed, max(applied.Version, FirstVersion)
+	ctx := m.context(v.Try(), &r, max(at, applied.Time+1), max(applied.Version, FirstVersion))
+	ctx.Index, ctx.seed = applied.Index, seed
 	result, err := m.run(ctx, h, &r)
 	var refused declined
 	if errors.As(err, &refused) {

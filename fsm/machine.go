@@ -78,7 +78,7 @@ func NewMachine(o Options) (*Machine, error) {
 		refusals:  Rejections{ErrKeyReused, ErrInternal, ErrWriteFrozen},
 	}
 	names := map[string]bool{}
-	for _, module := range withSystem(o.Modules) {
+	for _, module := range WithSystem(o.Modules) {
 		if names[module.Name] {
 			return nil, fmt.Errorf("module %s is listed twice", module.Name)
 		}

@@ -52,7 +52,7 @@ func (h Hook[T]) Fire(ctx *Context, event T) error {
 // Schema collects the tables of all modules and of the machine itself.
 func Schema(modules []Module) (*store.Schema, error) {
 	var shapes []store.Shape
-	for _, module := range withSystem(modules) {
+	for _, module := range WithSystem(modules) {
 		shapes = append(shapes, module.Tables...)
 	}
 	return store.NewSchema(shapes...)

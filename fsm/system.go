@@ -72,7 +72,9 @@ func Alarms(r store.Reader) []Alarm {
 	return raised
 }
 
-func withSystem(modules []Module) []Module {
+// WithSystem lists the domain of the machine itself ahead of all others, for
+// checks of the whole state.
+func WithSystem(modules []Module) []Module {
 	return append([]Module{{
 		Name:   "system",
 		Tables: []store.Shape{clusters, terms, alarms, freezes, requests},

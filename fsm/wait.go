@@ -25,8 +25,16 @@ func (m *Machine) Await(ctx context.Context, index uint64) error {
 	case <-done:
 		return m.Err()
 	case <-ctx.Done():
+		m.forget(done)
 		return ctx.Err()
 	}
+}
+
+// forget removes a waiter that gave up: its entry may never come.
+func (m *Machine) forget(done chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiters = slices.DeleteFunc(m.waiters, func(w waiter) bool { return w.done == done })
 }
 
 // Watch returns a channel that receives after new entries were applied; cancel

@@ -96,3 +96,27 @@ func EntryAt(r store.Reader, index uint64) (Entry, Row) {
 	}
 	return e, row
 }
+
+// HeadBefore returns the head that the row before an index leaves, taking that
+// row at its word.
+func HeadBefore(v *store.View, index uint64) (Head, error) {
+	row, err := rows.Raw(v, index-1)
+	if err != nil {
+		return Head{}, err
+	}
+	return HeadAfter(row)
+}
+
+// VerifyRows feeds a run with stored rows, from where it stands up to but not
+// including to, or to the first fault.
+func VerifyRows(v *store.View, run *Run, to uint64) {
+	for index, row := range rows.Scan(v, run.End().Size, to) {
+		if row.Err != nil {
+			run.Damaged(row.Err)
+			return
+		}
+		if !run.Add(index, row.Bytes) {
+			return
+		}
+	}
+}

@@ -2,7 +2,6 @@ package fsmtest
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"coffer/fsm"
 	"coffer/store"
@@ -11,7 +10,10 @@ import (
 // finish is the end of every test: the whole state is checked and the history
 // replayed.
 func (m *Machine) finish() {
-	if m.fsm == nil || m.fsm.Err() != nil || m.options.Unchecked {
+	if m.db == nil || m.fsm == nil || m.fsm.Err() != nil {
+		return // a machine that stopped inside an entry holds its store for good
+	}
+	if m.options.Unchecked {
 		_ = m.db.Abandon()
 		return
 	}
@@ -20,15 +22,16 @@ func (m *Machine) finish() {
 	}
 	m.CheckInvariants()
 	m.checkStore()
-	want := m.digestOfRows()
+	want := m.Digest()
 	if err := m.db.Close(); err != nil {
 		m.Error(err)
 	}
+	rows := m.fileRows()
 	for _, variant := range []struct {
 		batch      int
 		flushBytes int64
 	}{{1, 1}, {7, 4 << 10}, {len(m.history) + 1, 1 << 30}} {
-		m.replay(variant.batch, variant.flushBytes, want)
+		m.replay(variant.batch, variant.flushBytes, want, rows)
 	}
 }
 
@@ -42,10 +45,11 @@ func (m *Machine) CheckInvariants() {
 	}
 }
 
-// Broken lists the invariants that do not hold, with why.
+// Broken lists the invariants that do not hold, those of the machine itself
+// included, with why.
 func Broken(v *store.View, modules []fsm.Module) []string {
 	var failures []string
-	for _, module := range modules {
+	for _, module := range fsm.WithSystem(modules) {
 		for _, invariant := range module.Invariants {
 			if err := invariant.Check(v); err != nil {
 				failures = append(failures, fmt.Sprintf("%s: %s: %v", module.Name, invariant.Name, err))
@@ -63,18 +67,20 @@ func (m *Machine) checkStore() {
 }
 
 // replay applies the history to a second machine in batches of another size.
-func (m *Machine) replay(batch int, flushBytes int64, want [32]byte) {
-	second := &Machine{TB: m.TB, options: m.options, dir: filepath.Dir(m.dir)}
-	second.options.FlushBytes = flushBytes
-	second.dir = m.TempDir()
+func (m *Machine) replay(batch int, flushBytes int64, want [32]byte, rows []string) {
+	second := &Machine{TB: m.TB, options: m.options, dir: m.TempDir()}
+	second.options.FlushBytes, second.options.Observe = flushBytes, fsm.Observer{}
 	second.open()
 	for start := 0; start < len(m.history); start += batch {
 		second.fsm.ApplyBatch(m.history[start:min(start+batch, len(m.history))])
 	}
-	if got := second.digestOfRows(); got != want {
+	if got := second.Digest(); got != want {
 		m.Errorf("replayed in batches of %d with flushes of %d bytes: digest %x, want %x", batch, flushBytes, got, want)
 	}
 	if err := second.db.Close(); err != nil {
 		m.Error(err)
+	}
+	if difference := FirstDifference(second.fileRows(), rows); difference != "" {
+		m.Errorf("replayed in batches of %d with flushes of %d bytes: %s", batch, flushBytes, difference)
 	}
 }

@@ -45,8 +45,12 @@ type Options struct {
 	Modules    []fsm.Module
 	Retention  func(store.Reader) int64
 	FlushBytes int64
-	Unchecked  bool // a benchmark: no replay at the end
-	Lenient    bool // do not fail on undeclared rejections and panics
+	FlushEach  bool // every entry is in the file before it is answered
+	Observe    fsm.Observer
+	Halt       func(error) // told why the machine stopped; the test fails when nil
+	Unchecked  bool        // a benchmark, or a file with damage: no replay at the end
+	Lenient    bool        // do not fail on undeclared rejections and panics
+	Unfounded  bool        // the ledger has no name yet
 }
 
 // Start is the first log time of all test machines.
@@ -63,6 +67,9 @@ func New(t testing.TB, o Options) *Machine {
 	t.Cleanup(m.finish)
 	m.asNode(func() {
 		Must(m, fsm.BeginTerm, fsm.TermBegun{Term: 1, Node: "node-1"})
+		if o.Unfounded {
+			return
+		}
 		Must(m, fsm.Found, fsm.FoundCluster{ID: "test", LedgerID: "ledger.example.com/main", SaltID: m.salt().ID()})
 	})
 	return m
@@ -76,16 +83,28 @@ func (m *Machine) salt() *ledgerchain.Salt {
 	return salt
 }
 
-// Open starts a machine on a store of its own; it is not founded.
+func (m *Machine) halted(err error) {
+	if m.options.Halt != nil {
+		m.options.Halt(err)
+		return
+	}
+	m.Errorf("the machine halted: %v", err)
+}
+
+// open starts a machine on a store of its own; it is not founded.
 func (m *Machine) open() {
 	m.Helper()
 	schema, err := fsm.Schema(m.options.Modules)
 	if err != nil {
 		m.Fatal(err)
 	}
+	interval := time.Hour
+	if m.options.FlushEach {
+		interval = -1
+	}
 	m.db, err = store.Open(store.Options{
 		Path: filepath.Join(m.dir, "state.db"), Schema: schema, Stamp: []byte("test"),
-		FlushBytes: m.options.FlushBytes, FlushInterval: time.Hour,
+		FlushBytes: m.options.FlushBytes, FlushInterval: interval,
 		Fatal: func(err error) { m.Error(err) },
 	})
 	if err != nil {
@@ -93,8 +112,8 @@ func (m *Machine) open() {
 	}
 	m.fsm, err = fsm.NewMachine(fsm.Options{
 		DB: m.db, Modules: m.options.Modules, Salt: m.salt(), Node: "node-1", Retention: m.options.Retention,
-		Logger: slog.New(slog.DiscardHandler), Strict: !m.options.Lenient,
-		Halt: func(err error) { m.Errorf("the machine halted: %v", err) },
+		Logger: slog.New(slog.DiscardHandler), Strict: !m.options.Lenient, Observe: m.options.Observe,
+		Halt: m.halted,
 	})
 	if err != nil {
 		m.Fatal(err)
@@ -114,6 +133,16 @@ func (m *Machine) Reopen(flush bool) {
 	}
 	m.open()
 	m.fsm.ApplyBatch(m.history)
+}
+
+// Abandon closes the store of a machine that halted between two entries, as a
+// crash would leave it, and ends the machine.
+func (m *Machine) Abandon() {
+	m.Helper()
+	if err := m.db.Abandon(); err != nil {
+		m.Fatal(err)
+	}
+	m.db = nil
 }
 
 // As submits as somebody else from now on.
@@ -150,17 +179,42 @@ func (p proposer) Try(_ context.Context, r fsm.Request) (fsm.Outcome, error) {
 // Apply seals requests into one entry, applies it and returns the outcomes.
 func (m *Machine) Apply(rs ...fsm.Request) []fsm.Outcome {
 	m.Helper()
-	m.index++
+	return m.Outcomes(m.Deliver(m.Sealed(rs...))[0])
+}
+
+// Entry is what the leader would seal of these requests now.
+func (m *Machine) Entry(rs ...fsm.Request) fsm.Entry {
 	m.Clock++
 	entry := fsm.Entry{SaltID: m.salt().ID(), Time: m.Clock}
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("seed"), m.index))
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("seed"), m.index+1))
 	copy(entry.Seed[:], sum[:])
 	for _, r := range rs {
 		entry.Requests = append(entry.Requests, store.Encode(&r))
 	}
-	log := &raft.Log{Index: m.index, Term: 1, Type: raft.LogCommand, Data: fsm.Seal(entry)}
-	m.history = append(m.history, log)
-	response := m.fsm.Apply(log)
+	return entry
+}
+
+// Sealed is the next log entry, with these requests.
+func (m *Machine) Sealed(rs ...fsm.Request) *raft.Log {
+	return m.Log(raft.LogCommand, fsm.Seal(m.Entry(rs...)))
+}
+
+// Log is the next log entry of any type.
+func (m *Machine) Log(kind raft.LogType, data []byte) *raft.Log {
+	m.index++
+	return &raft.Log{Index: m.index, Term: 1, Type: kind, Data: data}
+}
+
+// Deliver hands log entries to the machine as raft would, in one batch, and
+// returns its responses.
+func (m *Machine) Deliver(logs ...*raft.Log) []any {
+	m.history = append(m.history, logs...)
+	return m.fsm.ApplyBatch(logs)
+}
+
+// Outcomes decodes the response to one log entry.
+func (m *Machine) Outcomes(response any) []fsm.Outcome {
+	m.Helper()
 	encoded, ok := response.([][]byte)
 	if !ok {
 		m.Fatalf("entry %d: no outcomes: %v", m.index, m.fsm.Err())
@@ -174,6 +228,9 @@ func (m *Machine) Apply(rs ...fsm.Request) []fsm.Outcome {
 	}
 	return outcomes
 }
+
+// History is every log entry delivered so far.
+func (m *Machine) History() []*raft.Log { return m.history }
 
 // Caller is the acting user with a new request id.
 func (m *Machine) Caller() *Caller {
@@ -208,6 +265,12 @@ func (m *Machine) Read(read func(v *store.View)) {
 // Machine is the machine itself.
 func (m *Machine) Machine() *fsm.Machine { return m.fsm }
 
+// Request is what the acting user asks, with a request id of its own.
+func Request[In, Out any](m *Machine, c fsm.Command[In, Out], in In) fsm.Request {
+	from := m.Caller().From
+	return fsm.Request{Command: c.Name, Actor: from.Actor, RequestID: from.RequestID, Payload: store.Encode(&in)}
+}
+
 // Must submits a command that has to succeed.
 func Must[In, Out any](m *Machine, c fsm.Command[In, Out], in In) Out {
 	m.Helper()
@@ -237,7 +300,8 @@ func (m *Machine) Equal(got, want any) {
 	}
 }
 
-func (m *Machine) digestOfRows() [32]byte {
+// Digest is the digest of everything applied so far.
+func (m *Machine) Digest() [32]byte {
 	v := m.View()
 	defer v.Close()
 	return v.Applied().Digest

@@ -18,7 +18,7 @@ var RevokeSession = fsm.Command[EndSession, fsm.Nothing]{
 
 func revokeSession(ctx *fsm.Context, c EndSession) (fsm.Nothing, error) {
 	s, ok := sessions.Get(ctx, c.Session)
-	if !ok || s.User != store.ID(ctx.Actor.ID) || s.RevokedAt != 0 {
+	if !ok || ctx.Actor.Kind != fsm.User || s.User != store.ID(ctx.Actor.ID) || s.RevokedAt != 0 {
 		return fsm.Nothing{}, ErrNoSession
 	}
 	s.RevokedAt = ctx.Now
@@ -79,7 +79,7 @@ func deleteAccount(ctx *fsm.Context, c Delete) (fsm.Nothing, error) {
 	u.Email, u.Name, u.DeletedAt = "", "", ctx.Now
 	users.Put(ctx, u)
 	credentials.Delete(ctx, store.PairOf(store.Text(c.Surface), u.ID))
-	revoke(ctx, c.Surface, u.ID, "")
+	revoke(ctx, everySurface, u.ID, "")
 	countUsers(ctx, -1)
 	Audit(ctx, AuthTrail, u.ID, "account.delete")
 	return fsm.Nothing{}, AccountDeleted.Fire(ctx, u.ID)

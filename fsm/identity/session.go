@@ -82,11 +82,14 @@ func open(ctx *fsm.Context, surface Surface, user store.ID) Session {
 	return s
 }
 
+// everySurface makes revoke end the sessions of all surfaces.
+const everySurface Surface = ""
+
 // revoke ends a user's sessions on a surface except one; it returns how many.
 func revoke(ctx *fsm.Context, surface Surface, user, except store.ID) int64 {
 	var open []Session
-	for s := range Sessions(ctx, surface, user) {
-		if s.RevokedAt == 0 && s.ID != except {
+	for _, s := range sessionsByUser.Scan(ctx, user, nil) {
+		if s.RevokedAt == 0 && s.ID != except && (surface == everySurface || s.Surface == surface) {
 			open = append(open, s)
 		}
 	}

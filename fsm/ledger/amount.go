@@ -49,7 +49,7 @@ func Share(amount Amount, rate int64, rounding Rounding) (Amount, error) {
 		return 0, ErrOverflow
 	}
 	quotient, remainder := bits.Div64(high, low, Million)
-	if remainder > 0 && rounding == Up {
+	if remainder > 0 && rounding == Up && quotient < math.MaxUint64 {
 		quotient++
 	}
 	if quotient > math.MaxInt64 {

@@ -191,12 +191,13 @@ const ReplayInvariant = "balances are the sums of the postings in the chain"
 func Module() fsm.Module {
 	return fsm.Module{
 		Name:     "ledger",
-		Tables:   append(ledgerchain.Tables(), accounts, owners, holds),
-		Commands: []fsm.Handler{fsm.Handle(ExpireHold, expireHold)},
+		Tables:   append(ledgerchain.Tables(), accounts, owners, holds, scans, counts, moduleSums),
+		Commands: []fsm.Handler{fsm.Handle(ExpireHold, expireHold), fsm.Handle(RecordScan, recordScan), fsm.Handle(AppendExternal, appendExternal)},
 		Invariants: []fsm.Invariant{
 			{Name: "debits equal credits in each currency", Check: booksBalance},
 			{Name: "no account is overdrawn", Check: noOverdraft},
 			{Name: "reserved amounts are the sums of their holds", Check: holdsAddUp},
+			{Name: "entries are counted by hour and module", Check: countsAddUp},
 			{Name: ReplayInvariant, Check: replayAll},
 		},
 	}

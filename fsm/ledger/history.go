@@ -81,6 +81,9 @@ type Fact struct {
 	row ledgerchain.Row
 }
 
+// Public returns a text member of meta, "" without one.
+func (f *Fact) Public(name string) string { return memberText(f.Meta, name) }
+
 // FactAt reads the entry of an index below ledgerchain.Size.
 func FactAt(r store.Reader, index uint64) Fact {
 	e, row := ledgerchain.EntryAt(r, index)

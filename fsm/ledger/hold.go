@@ -76,9 +76,10 @@ func Reserve(ctx *fsm.Context, account store.ID, amount Amount, reference string
 func Release(ctx *fsm.Context, id store.ID) (Hold, error) { return end(ctx, id, Released) }
 
 // Capture ends a hold and posts a transaction that debits its account by no
-// more than what was reserved; the rest is available again.
+// more than what was reserved; the rest is available again. The posting may
+// still be refused when the hold has ended: never decline with that.
 func Capture(ctx *fsm.Context, id store.ID, t *Transaction) (Hold, Posted, error) {
-	h, err := end(ctx, id, Captured)
+	h, err := current(ctx, id)
 	if err != nil {
 		return Hold{}, Posted{}, err
 	}
@@ -91,17 +92,29 @@ func Capture(ctx *fsm.Context, id store.ID, t *Transaction) (Hold, Posted, error
 	if debited > h.Amount {
 		return Hold{}, Posted{}, ErrInsufficient.With(fsm.Number("required", int64(debited)), fsm.Number("balance", int64(h.Amount)))
 	}
+	if h, err = end(ctx, id, Captured); err != nil {
+		return Hold{}, Posted{}, err
+	}
 	posted, err := Post(ctx, t)
 	return h, posted, err
 }
 
-func end(ctx *fsm.Context, id store.ID, status HoldStatus) (Hold, error) {
+// current returns a hold that has not ended.
+func current(ctx *fsm.Context, id store.ID) (Hold, error) {
 	h, ok := holds.Get(ctx, id)
 	if !ok {
 		return Hold{}, ErrNoHold
 	}
 	if h.Status != Held {
 		return Hold{}, ErrNotHeld.With(fsm.Text("status", string(h.Status)))
+	}
+	return h, nil
+}
+
+func end(ctx *fsm.Context, id store.ID, status HoldStatus) (Hold, error) {
+	h, err := current(ctx, id)
+	if err != nil {
+		return Hold{}, err
 	}
 	a, _ := accounts.Get(ctx, h.Account)
 	a.Pending -= h.Amount

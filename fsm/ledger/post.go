@@ -21,6 +21,7 @@ type Poster struct {
 	encoder  ledgerchain.Encoder
 	buffer   []byte
 	prepared *Transaction
+	tallies  []tally
 }
 
 // leg is what one transaction does to one account, all its postings together.
@@ -90,7 +91,11 @@ func (p *Poster) Prepare(t *Transaction) error {
 func (p *Poster) add(id store.ID, currency string, amount Amount) error {
 	for i := range p.legs {
 		if p.legs[i].account.ID == id {
-			p.legs[i].net += amount
+			net, err := p.legs[i].net.Plus(amount)
+			if err != nil {
+				return ErrTooLarge
+			}
+			p.legs[i].net = net
 			return nil
 		}
 	}
@@ -120,7 +125,7 @@ func (l *leg) apply() (err error) {
 	}
 	if l.net < 0 && l.account.Flags&NoOverdraft != 0 && l.account.Available() < 0 {
 		return ErrInsufficient.With(fsm.Number("required", int64(-l.net)),
-			fsm.Number("balance", int64(l.account.Available()-l.net)))
+			fsm.Number("balance", int64(l.account.Available()-l.net)), fsm.Text("currency", l.account.Currency))
 	}
 	return nil
 }
@@ -156,6 +161,7 @@ func (p *Poster) Commit() (Posted, error) {
 	for i := range p.legs {
 		accounts.Put(p.ctx, p.legs[i].account)
 	}
+	p.count(t)
 	return Posted{Height: index + 1, At: store.Time(sealed.Entry.Time), blind: blind, leaf: sealed.Leaf}, nil
 }
 
@@ -181,8 +187,13 @@ func (p *Poster) link(height uint64) []ledgerchain.Link {
 	return p.links
 }
 
-// Close stores the end of the chain. Without it nothing of this poster counts.
-func (p *Poster) Close() { p.chain.Close() }
+// Close stores the end of the chain and the counts. Without it nothing of this
+// poster counts.
+func (p *Poster) Close() {
+	p.chain.Close()
+	storeCounts(p.ctx, p.tallies)
+	p.tallies = p.tallies[:0]
+}
 
 // Post appends one transaction. It checks every account before it changes any,
 // so a rejection leaves no trace.

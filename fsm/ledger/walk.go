@@ -35,6 +35,13 @@ type History struct {
 	account store.ID
 	owner   store.ID
 	last    uint64
+	since   store.Time
+}
+
+// Since is the history without movements before a time.
+func (h History) Since(at store.Time) History {
+	h.since = at
+	return h
 }
 
 // HistoryOf is the history of an account.
@@ -112,6 +119,9 @@ func (h History) walk(start position) iter.Seq2[position, Movement] {
 		at := start
 		for at.height != 0 {
 			f := FactAt(h.r, at.height-1)
+			if store.Time(f.Entry.Time) < h.since {
+				return
+			}
 			var earlier uint64
 			for leg := len(f.Legs) - 1; leg >= 0; leg-- {
 				if !h.owns(f.Legs[leg].Account) {

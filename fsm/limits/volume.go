@@ -24,6 +24,9 @@ type Day struct {
 	Out int64 `cbor:"3,keyasint,omitempty"`
 }
 
+// Sum adds two volumes and stops at the largest one that is counted.
+func Sum(a, b int64) int64 { return min(a+b, maxCounted) }
+
 // CapCurrency is the currency in which caps are stated.
 const CapCurrency = "KZT"
 
@@ -74,15 +77,16 @@ type Move struct {
 	Currency string
 	In, Out  int64 // minor units, Out with fees
 	Counted  int64 // of Out, what the outgoing cap counts, from CapAmount
+	Count    int64 // transactions
 }
 
 // Record adds a movement to the month and day of Now.
 func Record(ctx *fsm.Context, m Move) {
 	month, day := MonthOf(ctx.Now)
 	v := VolumeOf(ctx, m.User, month)
-	v.Outgoing = min(v.Outgoing+m.Counted, maxCounted)
+	v.Outgoing = Sum(v.Outgoing, m.Counted)
 	if m.Currency == CapCurrency {
-		v.Moves++
+		v.Moves += m.Count
 		v.Days = addDay(v.Days, day, m.In, m.Out)
 	}
 	volumes.Put(ctx, v)
@@ -96,7 +100,7 @@ func addDay(days []Day, day, in, out int64) []Day {
 		grown = append(grown, Day{Day: day})
 	}
 	last := &grown[len(grown)-1]
-	last.In, last.Out = min(last.In+in, maxCounted), min(last.Out+out, maxCounted)
+	last.In, last.Out = Sum(last.In, in), Sum(last.Out, out)
 	return grown
 }
 

@@ -5,6 +5,7 @@ package outbox
 
 import (
 	"coffer/fsm"
+	"coffer/fsm/identity"
 	"coffer/store"
 )
 
@@ -40,5 +41,15 @@ func At(r store.Reader, number uint64) Event { return events.At(r, number) }
 
 // Module is the domain for the list of all domains.
 func Module() fsm.Module {
-	return fsm.Module{Name: "outbox", Tables: []store.Shape{events}}
+	return fsm.Module{
+		Name:    "outbox",
+		Tables:  []store.Shape{events},
+		Listens: []fsm.Listener{identity.KYCDecided.Listen(kycDecided)},
+	}
+}
+
+// kycDecided queues what identity, which comes before this domain, cannot.
+func kycDecided(ctx *fsm.Context, k identity.KYC) error {
+	Emit(ctx, Event{Kind: "identity.kyc_" + string(k.Status), Users: []store.ID{k.User}})
+	return nil
 }

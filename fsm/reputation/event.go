@@ -28,8 +28,8 @@ var events = store.NewJournal[Event]("reputation.events")
 // weights are the default weights of known kinds, in order of the alphabet
 // (contract, Reputation).
 var weights = []settings.Pair{
-	{Name: "bureau-cert", Number: 10},
 	{Name: "build-hire", Number: 15},
+	{Name: "bureau-cert", Number: 10},
 	{Name: "helpful-comment", Number: 2},
 	{Name: "login-streak", Number: 1},
 	{Name: "qchaingov-author", Number: 5},

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"coffer/store"
 )
 
 // declared lists all settings in the order of values.go. It is filled while
@@ -93,9 +95,15 @@ func printable(text string) error {
 	return nil
 }
 
-func duration(name, value, doc string) Duration {
+func duration(name, value, doc string) Duration { return durationFrom(0, name, value, doc) }
+
+// durationFrom declares a duration of at least so many microseconds.
+func durationFrom(least int64, name, value, doc string) Duration {
 	return Duration{declare(Setting{Name: name, Doc: doc, development: value, production: value, check: func(text string) error {
-		_, err := parseDuration(text)
+		d, err := parseDuration(text)
+		if err == nil && d < least {
+			err = fmt.Errorf("must be at least %d seconds", least/store.Second)
+		}
 		return err
 	}})}
 }

@@ -165,7 +165,7 @@ func parsePairs(text string) ([]Pair, error) {
 func parseDuration(text string) (int64, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseInt(days, 10, 32)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 || n > maxDays {
 			return 0, fmt.Errorf("%q is not a duration", text)
 		}
 		return n * store.Day, nil
@@ -174,11 +174,14 @@ func parseDuration(text string) (int64, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
+	if err != nil || d < 0 || d.Microseconds() > maxDays*store.Day {
 		return 0, fmt.Errorf("%q is not a duration", text)
 	}
 	return d.Microseconds(), nil
 }
+
+// maxDays bounds durations, a hundred years, far from where times overflow.
+const maxDays = 36_500
 
 func between[T cmp.Ordered](low, high T) func(T) error {
 	return func(n T) error {

@@ -1,5 +1,7 @@
 package settings
 
+import "coffer/store"
+
 // The modes of an appliance. Production switches strict defaults on.
 const (
 	Development = "development"
@@ -9,7 +11,11 @@ const (
 // Mode is development or production; defaults of others depend on it.
 var Mode = oneOf("AEVION_ENV", Development, "mode: production switches strict defaults on", Development, Production)
 
-const maxCount = 1 << 40
+const maxCount = 1 << 50
+
+// leastKept is longer than any node tries a request again: its id makes sure
+// that it applies once.
+const leastKept = 10 * store.Minute
 
 // Values of the AEVION surface (contract, Configuration).
 var (
@@ -38,7 +44,6 @@ var (
 	FrontendURL = freeText("FRONTEND_URL", "https://aevion.app", "start of links in receipts and mails")
 	BackendURL  = freeText("PUBLIC_BACKEND_URL", "https://api.aevion.app", "server of the OpenAPI documents")
 	CORSOrigins = wordList("CORS_ALLOWED_ORIGINS", "*", "origins that browsers may call from")
-	TrustProxy  = boolean("AEVION_TRUST_PROXY", false, false, "the last X-Forwarded-For hop is the client")
 	ChainScan   = duration("AEVION_CHAIN_VERIFY_INTERVAL", "1h", "how often the whole chain is verified; 0 is never")
 )
 
@@ -52,5 +57,5 @@ var (
 	RatePublic  = integer("AEVION_RATE_PUBLIC", 60, 0, maxCount, "public wallet cards a minute and client")
 	RateCSV     = integer("AEVION_RATE_CSV", 5, 0, maxCount, "CSV exports a minute and user")
 	RateTiers   = pairList("QPAYNET_RATE_TIERS", "", "money limits of single users by e-mail", positive)
-	RequestKeep = duration("COFFER_REQUEST_RETENTION", "24h", "how long request ids and idempotency keys are remembered")
+	RequestKeep = durationFrom(leastKept, "COFFER_REQUEST_RETENTION", "24h", "how long request ids and idempotency keys are remembered")
 )

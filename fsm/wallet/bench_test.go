@@ -7,8 +7,8 @@ import (
 
 	"coffer/fsm"
 	"coffer/fsm/fsmtest"
+	"coffer/fsm/fsmtest/bank"
 	"coffer/fsm/ledger"
-	"coffer/fsm/modules"
 	"coffer/fsm/wallet"
 	"coffer/store"
 )
@@ -49,19 +49,25 @@ func BenchmarkTransferMany(b *testing.B) {
 func BenchmarkTransfer(b *testing.B) {
 	users, ids, m := benchBank(b)
 	random := rand.New(rand.NewPCG(1, 1))
-	b.ReportAllocs()
-	n := 0
-	for b.Loop() {
-		rs := make([]fsm.Request, 64)
-		for i := range rs {
+	groups := make([][]fsm.Request, 256)
+	for i := range groups {
+		for range 64 {
 			user := random.IntN(len(users))
 			from := ids[user][random.IntN(len(ids[user]))]
 			to := ids[random.IntN(len(ids))][random.IntN(len(ids[0]))]
 			for to == from {
 				to = ids[0][random.IntN(len(ids[0]))]
 			}
-			rs[i] = fsm.Request{Command: wallet.TransferFunds.Name, Actor: users[user], RequestID: fsm.NewRequestID(),
-				Payload: store.Encode(&wallet.Transfer{From: from, To: to, Amount: 10, Memo: "one"})}
+			groups[i] = append(groups[i], fsm.Request{Command: wallet.TransferFunds.Name, Actor: users[user],
+				Payload: store.Encode(&wallet.Transfer{From: from, To: to, Amount: 10, Memo: "one"})})
+		}
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		rs := groups[n/64%len(groups)]
+		for i := range rs {
+			rs[i].RequestID = fsm.NewRequestID()
 		}
 		n += len(rs)
 		for _, o := range m.Apply(rs...) {
@@ -74,14 +80,14 @@ func BenchmarkTransfer(b *testing.B) {
 }
 
 func benchBank(b *testing.B) (users []fsm.Actor, ids [][]store.ID, m *fsmtest.Machine) {
-	bank := &bank{fsmtest.New(b, fsmtest.Options{Modules: modules.All(), Retention: modules.Retention, Unchecked: true})}
-	bank.set("QPAYNET_DAILY_DEPOSIT_CAP", "1000000000000")
-	bank.set("QPAYNET_KYC_THRESHOLD", "1000000000000")
+	bank := bank.New(b, fsmtest.Options{Unchecked: true})
+	bank.Set("QPAYNET_DAILY_DEPOSIT_CAP", "1000000000000")
+	bank.Set("QPAYNET_KYC_THRESHOLD", "1000000000000")
 	for i := range 4 {
-		users = append(users, bank.register(fmt.Sprintf("user%d@example.org", i)))
+		users = append(users, bank.Register(fmt.Sprintf("user%d@example.org", i)))
 		ids = append(ids, nil)
 		for j := range 2500 {
-			ids[i] = append(ids[i], bank.open("KZT", fmt.Sprint("w", j), 100_000_000))
+			ids[i] = append(ids[i], bank.Open("KZT", fmt.Sprint("w", j), 100_000_000))
 		}
 	}
 	return users, ids, bank.Machine

@@ -45,15 +45,15 @@ func deposit(ctx *fsm.Context, c Payment) (Paid, error) {
 	if err != nil {
 		return Paid{}, err
 	}
+	if ref, used := usedBefore(ctx, depositRef, owner, c); used {
+		return repeated(ref, c)
+	}
 	if !settings.StubDeposit.Of(ctx) {
 		return Paid{}, ErrStubDeposit
 	}
 	w, err := payable(ctx, owner, c)
 	if err != nil {
 		return Paid{}, err
-	}
-	if ref, used := earlier(ctx, depositRef, w.ID, c.Reference); used {
-		return repeated(ref, c)
 	}
 	if w.Status != Active {
 		return Paid{}, ErrInactive
@@ -72,7 +72,7 @@ func deposit(ctx *fsm.Context, c Payment) (Paid, error) {
 		return Paid{}, err
 	}
 	limits.RecordDeposit(ctx, owner, counted)
-	limits.Record(ctx, limits.Move{User: owner, Currency: w.Currency, In: int64(c.Amount)})
+	limits.Record(ctx, limits.Move{User: owner, Currency: w.Currency, In: int64(c.Amount), Count: 1})
 	count(ctx, Stats{Transactions: 1, Deposited: inKZT(w.Currency, c.Amount)})
 	paymentRef{Use: depositRef, Wallet: w.ID, Reference: c.Reference, Amount: c.Amount}.remember(ctx, done)
 	return done, nil
@@ -89,6 +89,16 @@ func payable(ctx *fsm.Context, owner store.ID, c Payment) (Wallet, error) {
 		return Wallet{}, ledger.ErrCurrency.With(fsm.Text("currency", c.Currency), fsm.Text("walletCurrency", w.Currency))
 	}
 	return w, nil
+}
+
+// usedBefore looks for the acting user's payment with the same reference. Like
+// the idempotency key it comes ahead of every other check.
+func usedBefore(ctx *fsm.Context, use string, owner store.ID, c Payment) (paymentRef, bool) {
+	w, owned := Owned(ctx, owner, c.Wallet)
+	if !owned {
+		return paymentRef{}, false
+	}
+	return earlier(ctx, use, w.ID, c.Reference)
 }
 
 // repeated answers a payment whose reference was used before.
@@ -174,12 +184,12 @@ func withdraw(ctx *fsm.Context, c Payment) (Paid, error) {
 	if err != nil {
 		return Paid{}, err
 	}
+	if ref, used := usedBefore(ctx, withdrawRef, owner, c); used {
+		return repeated(ref, c)
+	}
 	w, err := payable(ctx, owner, c)
 	if err != nil {
 		return Paid{}, err
-	}
-	if ref, used := earlier(ctx, withdrawRef, w.ID, c.Reference); used {
-		return repeated(ref, c)
 	}
 	if w.Status != Active {
 		return Paid{}, ErrInactive
@@ -201,7 +211,7 @@ func withdraw(ctx *fsm.Context, c Payment) (Paid, error) {
 	if err != nil {
 		return Paid{}, err
 	}
-	limits.Record(ctx, limits.Move{User: owner, Currency: w.Currency, Out: int64(c.Amount + fee), Counted: counted})
+	limits.Record(ctx, limits.Move{User: owner, Currency: w.Currency, Out: int64(c.Amount + fee), Counted: counted, Count: 1})
 	count(ctx, Stats{Transactions: 1})
 	score(ctx, owner, "qpaynet-payout", 1, done.Entry)
 	paymentRef{Use: withdrawRef, Wallet: w.ID, Reference: c.Reference, Amount: c.Amount}.remember(ctx, done)
@@ -211,7 +221,8 @@ func withdraw(ctx *fsm.Context, c Payment) (Paid, error) {
 // affordable refuses what a wallet does not hold.
 func affordable(ctx *fsm.Context, id store.ID, amount ledger.Amount) error {
 	if a, _ := ledger.Get(ctx, id); a.Available() < amount {
-		return ledger.ErrInsufficient.With(fsm.Number("required", int64(amount)), fsm.Number("balance", int64(a.Available())))
+		return ledger.ErrInsufficient.With(fsm.Number("required", int64(amount)),
+			fsm.Number("balance", int64(a.Available())), fsm.Text("currency", a.Currency))
 	}
 	return nil
 }

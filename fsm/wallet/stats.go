@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"fmt"
+	"math"
 
 	"coffer/fsm"
 	"coffer/fsm/identity"
@@ -32,9 +33,18 @@ func count(ctx *fsm.Context, delta Stats) {
 	s.Active += delta.Active
 	s.Total += delta.Total
 	s.Transactions += delta.Transactions
-	s.Deposited += delta.Deposited
-	s.Transferred += delta.Transferred
+	s.Deposited = saturate(s.Deposited, delta.Deposited)
+	s.Transferred = saturate(s.Transferred, delta.Transferred)
 	stats.Put(ctx, s)
+}
+
+// saturate adds and stops at the end of int64: a statistic is no money.
+func saturate(a, b ledger.Amount) ledger.Amount {
+	sum, err := a.Plus(b)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return sum
 }
 
 // inKZT is an amount if it is in the currency that statistics are kept in.

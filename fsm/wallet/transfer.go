@@ -34,6 +34,7 @@ type Transferred struct {
 	Entry       string        `cbor:"9,keyasint"`
 	At          store.Time    `cbor:"10,keyasint"`
 	Repeated    bool          `cbor:"11,keyasint,omitempty"` // answered from the payment reference
+	Frontend    string        `cbor:"12,keyasint"`           // where receipts are shown
 }
 
 // transferRejections is what any transfer may be refused with.
@@ -93,6 +94,7 @@ type tally struct {
 	currency string
 	in, out  int64
 	counted  int64
+	moves    int64
 	scores   int64 // transfers with somebody else
 }
 
@@ -234,8 +236,8 @@ func (m *mover) post(c Transfer, from, to Wallet) (Transferred, error) {
 		return Transferred{}, err
 	}
 	done.Out = posted.Transaction(0)
-	if m.moved == 0 || c.Reference != "" {
-		done.In, done.Entry = posted.Transaction(1), posted.Entry()
+	if m.moved == 0 || c.Reference != "" { // nobody asks for more of a row among many
+		done.In, done.Entry, done.Frontend = posted.Transaction(1), posted.Entry(), settings.FrontendURL.Of(m.ctx)
 	}
 	m.note(from, to, done, counted, posted.Height)
 	return done, nil
@@ -251,17 +253,19 @@ func (m *mover) note(from, to Wallet, done Transferred, counted int64, height ui
 		}
 	}
 	m.moved++
-	m.caps.outgoing += counted
+	m.caps.outgoing = limits.Sum(m.caps.outgoing, counted)
 	var points int64
 	if from.Owner != to.Owner {
 		points = 1
 	}
 	sent := m.tally(from.Owner, from.Currency)
-	sent.out, sent.counted, sent.scores = sent.out+int64(done.Amount+done.Fee), sent.counted+counted, sent.scores+points
+	sent.out, sent.counted = limits.Sum(sent.out, int64(done.Amount+done.Fee)), limits.Sum(sent.counted, counted)
+	sent.moves, sent.scores = sent.moves+1, sent.scores+points
 	received := m.tally(to.Owner, to.Currency)
-	received.in, received.scores = received.in+int64(done.Amount), received.scores+points
+	received.in = limits.Sum(received.in, int64(done.Amount))
+	received.moves, received.scores = received.moves+1, received.scores+points
 	m.stats.Transactions += 2
-	m.stats.Transferred += inKZT(from.Currency, done.Amount)
+	m.stats.Transferred = saturate(m.stats.Transferred, inKZT(from.Currency, done.Amount))
 }
 
 // tally finds a user's sums in a currency; they stand in order of first
@@ -277,12 +281,31 @@ func (m *mover) tally(user store.ID, currency string) *tally {
 	return &m.tallies[at]
 }
 
+// byUser adds the scores of all currencies up, users in order of first
+// appearance.
+func (m *mover) byUser() []tally {
+	places := make(map[store.ID]int, len(m.tallies))
+	users := make([]tally, 0, len(m.tallies))
+	for _, t := range m.tallies {
+		at, ok := places[t.user]
+		if !ok {
+			at = len(users)
+			places[t.user] = at
+			users = append(users, tally{user: t.user})
+		}
+		users[at].scores += t.scores
+	}
+	return users
+}
+
 // finish stores the end of the chain and all consequences.
 func (m *mover) finish(action string, details ...fsm.Detail) {
 	m.poster.Close()
-	users := make([]store.ID, 0, len(m.tallies))
 	for _, t := range m.tallies {
-		limits.Record(m.ctx, limits.Move{User: t.user, Currency: t.currency, In: t.in, Out: t.out, Counted: t.counted})
+		limits.Record(m.ctx, limits.Move{User: t.user, Currency: t.currency, In: t.in, Out: t.out, Counted: t.counted, Count: t.moves})
+	}
+	users := make([]store.ID, 0, len(m.tallies))
+	for _, t := range m.byUser() {
 		if t.scores > 0 {
 			score(m.ctx, t.user, "qpaynet-active", t.scores, m.entry)
 		}

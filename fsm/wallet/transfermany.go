@@ -3,6 +3,7 @@ package wallet
 import (
 	"coffer/fsm"
 	"coffer/fsm/ledger"
+	"coffer/fsm/limits"
 )
 
 // MaxTransfers is how many transfers one TransferMany may hold.
@@ -24,6 +25,7 @@ type Verdict struct {
 	Transaction string        `cbor:"1,keyasint,omitempty"`
 	Fee         ledger.Amount `cbor:"2,keyasint,omitempty"`
 	Code        string        `cbor:"3,keyasint,omitempty"`
+	Currency    string        `cbor:"4,keyasint,omitempty"` // of the fee, unless it is KZT
 }
 
 // TransferMany does many transfers of one sender in one command. Every row
@@ -44,6 +46,9 @@ func transferMany(ctx *fsm.Context, c Transfers) (TransferredMany, error) {
 		done, err := m.move(c.Rows[i])
 		if err == nil {
 			result.Rows[i] = Verdict{Transaction: done.Out, Fee: done.Fee}
+			if done.Currency != limits.CapCurrency {
+				result.Rows[i].Currency = done.Currency
+			}
 			continue
 		}
 		rejection, ok := fsm.AsRejection(err)

@@ -55,7 +55,10 @@ func Get(r store.Reader, id store.ID) (Wallet, bool) { return wallets.Get(r, id)
 // Owned returns a wallet if it is the user's.
 func Owned(r store.Reader, user, id store.ID) (Wallet, bool) {
 	w, ok := wallets.Get(r, id)
-	return w, ok && w.Owner == user
+	if !ok || w.Owner != user {
+		return Wallet{}, false // nothing of somebody else's wallet may show
+	}
+	return w, true
 }
 
 // Balance returns what is in a wallet, in minor units.

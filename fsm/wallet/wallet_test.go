@@ -5,73 +5,30 @@ import (
 
 	"coffer/fsm"
 	"coffer/fsm/fsmtest"
+	"coffer/fsm/fsmtest/bank"
 	"coffer/fsm/identity"
 	"coffer/fsm/ledger"
-	"coffer/fsm/modules"
-	"coffer/fsm/reputation"
-	"coffer/fsm/settings"
 	"coffer/fsm/wallet"
 	"coffer/ledgerchain"
 	"coffer/store"
 )
 
-// bank is a machine with a few customers.
-type bank struct {
-	*fsmtest.Machine
-}
-
-func newBank(t *testing.T) *bank {
-	return &bank{fsmtest.New(t, fsmtest.Options{Modules: modules.All(), Retention: modules.Retention})}
-}
-
-// register creates a user and acts as them from now on.
-func (b *bank) register(email string) fsm.Actor {
-	b.As(fsm.Actor{IP: "192.0.2.1", Agent: "test"})
-	in := fsmtest.Must(b.Machine, identity.RegisterUser, identity.Register{
-		Surface: identity.AEVION, Email: email, Name: email, Hash: "$argon2id$test"})
-	who := fsm.Actor{Kind: fsm.User, ID: string(in.User.ID), Session: string(in.Session), Email: email}
-	b.As(who)
-	return who
-}
-
-func (b *bank) open(currency, name string, amount ledger.Amount) store.ID {
-	w := fsmtest.Must(b.Machine, wallet.OpenWallet, wallet.Open{Currency: currency, Name: name})
-	if amount > 0 {
-		fsmtest.Must(b.Machine, wallet.DepositFunds, wallet.Payment{Wallet: w.ID, Amount: amount})
-	}
-	return w.ID
-}
-
-func (b *bank) balance(id store.ID) (amount ledger.Amount) {
-	b.Read(func(v *store.View) { amount = wallet.Balance(v, id) })
-	return amount
-}
-
-func (b *bank) set(name, text string) {
-	b.AsNode(func() {
-		fsmtest.Must(b.Machine, settings.UpdateSettings, settings.Update{By: "test", Changes: []settings.Change{{Name: name, Text: text}}})
-	})
-}
-
-func (b *bank) score(user string) (score int64) {
-	b.Read(func(v *store.View) { score = reputation.Of(v, store.ID(user)).Score })
-	return score
-}
+func newBank(t testing.TB) *bank.Bank { return bank.New(t, fsmtest.Options{}) }
 
 func TestTransferMovesMoneyAndChargesTheSender(t *testing.T) {
 	b := newBank(t)
-	bob := b.register("bob@example.org")
-	to := b.open("KZT", "", 0)
-	ann := b.register("ann@example.org")
-	from := b.open("KZT", "", 1_000_000)
+	bob := b.Register("bob@example.org")
+	to := b.Open("KZT", "", 0)
+	ann := b.Register("ann@example.org")
+	from := b.Open("KZT", "", 1_000_000)
 
 	got := fsmtest.Must(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, ToEmail: "bob@example.org", Amount: 250_000, Memo: "rent \"may\""})
 	b.Equal(got.Fee, ledger.Amount(250))
 	b.Equal(got.FromBalance, ledger.Amount(749_750))
 	b.Equal(got.ToBalance, ledger.Amount(250_000))
-	b.Equal(b.balance(to), ledger.Amount(250_000))
-	b.Equal(b.score(ann.ID), int64(1))
-	b.Equal(b.score(bob.ID), int64(1))
+	b.Equal(b.Balance(to), ledger.Amount(250_000))
+	b.Equal(b.Score(ann.ID), int64(1))
+	b.Equal(b.Score(bob.ID), int64(1))
 	b.Read(func(v *store.View) {
 		b.Equal(ledgerchain.Size(v), uint64(2))
 		page, next, err := ledger.HistoryOf(v, from).Page(nil, 10, func(*ledger.Movement) bool { return true })
@@ -94,11 +51,11 @@ func TestTransferMovesMoneyAndChargesTheSender(t *testing.T) {
 
 func TestTransferRefuses(t *testing.T) {
 	b := newBank(t)
-	b.register("bob@example.org")
-	bobs := b.open("KZT", "", 0)
-	bobsDollars := b.open("USD", "", 0)
-	b.register("ann@example.org")
-	from := b.open("KZT", "", 20_000_000)
+	b.Register("bob@example.org")
+	bobs := b.Open("KZT", "", 0)
+	bobsDollars := b.Open("USD", "", 0)
+	b.Register("ann@example.org")
+	from := b.Open("KZT", "", 20_000_000)
 	for name, c := range map[string]struct {
 		transfer wallet.Transfer
 		want     *fsm.Rejection
@@ -118,15 +75,15 @@ func TestTransferRefuses(t *testing.T) {
 	short := fsmtest.Rejects(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: bobs, Amount: 9_990_000}, ledger.ErrInsufficient)
 	required, _ := short.Detail("required")
 	b.Equal(required.Number, int64(9_999_990))
-	b.Equal(b.balance(from), ledger.Amount(9_990_000))
+	b.Equal(b.Balance(from), ledger.Amount(9_990_000))
 }
 
 func TestTransferManyGivesEachRowItsVerdict(t *testing.T) {
 	b := newBank(t)
-	bob := b.register("bob@example.org")
-	to := b.open("KZT", "", 0)
-	ann := b.register("ann@example.org")
-	from := b.open("KZT", "", 100_100)
+	bob := b.Register("bob@example.org")
+	to := b.Open("KZT", "", 0)
+	ann := b.Register("ann@example.org")
+	from := b.Open("KZT", "", 100_100)
 	rows := []wallet.Transfer{
 		{From: from, To: to, Amount: 50_000},
 		{From: from, To: from, Amount: 1},
@@ -136,10 +93,10 @@ func TestTransferManyGivesEachRowItsVerdict(t *testing.T) {
 	got := fsmtest.Must(b.Machine, wallet.TransferMany, wallet.Transfers{Rows: rows})
 	b.Equal(got.Rows[1].Code, "cannot_transfer_to_same_wallet")
 	b.Equal(got.Rows[3].Code, "insufficient_balance")
-	b.Equal(b.balance(from), ledger.Amount(0))
-	b.Equal(b.balance(to), ledger.Amount(100_000))
-	b.Equal(b.score(ann.ID), int64(2))
-	b.Equal(b.score(bob.ID), int64(2))
+	b.Equal(b.Balance(from), ledger.Amount(0))
+	b.Equal(b.Balance(to), ledger.Amount(100_000))
+	b.Equal(b.Score(ann.ID), int64(2))
+	b.Equal(b.Score(bob.ID), int64(2))
 
 	refused := fsmtest.Rejects(b.Machine, wallet.TransferMany, wallet.Transfers{Atomic: true, Rows: rows}, ledger.ErrInsufficient)
 	index, _ := refused.Detail("index")
@@ -148,38 +105,38 @@ func TestTransferManyGivesEachRowItsVerdict(t *testing.T) {
 
 func TestTransferManyIsAllOrNothingWhenAtomic(t *testing.T) {
 	b := newBank(t)
-	b.register("bob@example.org")
-	to := b.open("KZT", "", 0)
-	b.register("ann@example.org")
-	from := b.open("KZT", "", 100_100)
+	b.Register("bob@example.org")
+	to := b.Open("KZT", "", 0)
+	b.Register("ann@example.org")
+	from := b.Open("KZT", "", 100_100)
 	fsmtest.Rejects(b.Machine, wallet.TransferMany, wallet.Transfers{Atomic: true, Rows: []wallet.Transfer{
 		{From: from, To: to, Amount: 10}, {From: from, To: "wal_0", Amount: 10},
 	}}, wallet.ErrReceiverNotFound)
-	b.Equal(b.balance(from), ledger.Amount(100_100))
+	b.Equal(b.Balance(from), ledger.Amount(100_100))
 	b.Read(func(v *store.View) { b.Equal(ledgerchain.Size(v), uint64(1)) })
 }
 
 func TestPaymentReferenceIsAPermanentKey(t *testing.T) {
 	b := newBank(t)
-	b.register("bob@example.org")
-	to := b.open("KZT", "", 0)
-	b.register("ann@example.org")
-	from := b.open("KZT", "", 10_000)
+	b.Register("bob@example.org")
+	to := b.Open("KZT", "", 0)
+	b.Register("ann@example.org")
+	from := b.Open("KZT", "", 10_000)
 	first := fsmtest.Must(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: to, Amount: 100, Reference: "inv-1"})
 	b.Advance(3 * store.Day)
 	again := fsmtest.Must(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, ToEmail: "bob@example.org", Amount: 100, Reference: "inv-1"})
 	b.Equal(again.Repeated, true)
 	b.Equal(again.Out, first.Out)
 	fsmtest.Rejects(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: to, Amount: 101, Reference: "inv-1"}, wallet.ErrRefConflict)
-	b.Equal(b.balance(to), ledger.Amount(100))
+	b.Equal(b.Balance(to), ledger.Amount(100))
 }
 
 func TestSameRequestAppliesOnce(t *testing.T) {
 	b := newBank(t)
-	b.register("bob@example.org")
-	to := b.open("KZT", "", 0)
-	b.register("ann@example.org")
-	from := b.open("KZT", "", 10_000)
+	b.Register("bob@example.org")
+	to := b.Open("KZT", "", 0)
+	b.Register("ann@example.org")
+	from := b.Open("KZT", "", 10_000)
 	caller := b.Caller()
 	first, err := wallet.TransferFunds.Submit(caller, b.Proposer(), wallet.Transfer{From: from, To: to, Amount: 100})
 	if err != nil {
@@ -197,17 +154,17 @@ func TestSameRequestAppliesOnce(t *testing.T) {
 	if _, err = wallet.TransferFunds.Submit(caller, b.Proposer(), wallet.Transfer{From: from, To: to, Amount: 101}); err != nil {
 		t.Fatal(err)
 	}
-	b.Equal(b.balance(to), ledger.Amount(201))
+	b.Equal(b.Balance(to), ledger.Amount(201))
 }
 
 func TestCapsEndWithKYC(t *testing.T) {
 	b := newBank(t)
-	admin := b.register("admin@example.org")
-	ann := b.register("ann@example.org")
-	first, second := b.open("KZT", "", 30_000_000), b.open("KZT", "more", 20_000_000)
+	admin := b.Register("admin@example.org")
+	ann := b.Register("ann@example.org")
+	first, second := b.Open("KZT", "", 30_000_000), b.Open("KZT", "more", 20_000_000)
 	fsmtest.Rejects(b.Machine, wallet.DepositFunds, wallet.Payment{Wallet: second, Amount: 1}, wallet.ErrDepositCap)
-	b.set("QPAYNET_ADMIN_EMAILS", " Admin@example.org , x@y.z")
-	b.set("QPAYNET_KYC_THRESHOLD", "1000")
+	b.Set("QPAYNET_ADMIN_EMAILS", " Admin@example.org , x@y.z")
+	b.Set("QPAYNET_KYC_THRESHOLD", "1000")
 	fsmtest.Must(b.Machine, wallet.WithdrawFunds, wallet.Payment{Wallet: first, Amount: 100_000})
 	refused := fsmtest.Rejects(b.Machine, wallet.WithdrawFunds, wallet.Payment{Wallet: first, Amount: 1}, wallet.ErrKYCRequired)
 	threshold, _ := refused.Detail("threshold")
@@ -224,10 +181,10 @@ func TestCapsEndWithKYC(t *testing.T) {
 
 func TestFrozenAndClosedWalletsRefuseMoney(t *testing.T) {
 	b := newBank(t)
-	b.set("QPAYNET_ADMIN_EMAILS", "admin@example.org")
-	admin := b.register("admin@example.org")
-	ann := b.register("ann@example.org")
-	from, other := b.open("KZT", "", 10_000), b.open("KZT", "second", 0)
+	b.Set("QPAYNET_ADMIN_EMAILS", "admin@example.org")
+	admin := b.Register("admin@example.org")
+	ann := b.Register("ann@example.org")
+	from, other := b.Open("KZT", "", 10_000), b.Open("KZT", "second", 0)
 	b.As(admin)
 	fsmtest.Must(b.Machine, wallet.FreezeWallet, wallet.Freeze{ID: from, Reason: "check it"})
 	fsmtest.Rejects(b.Machine, wallet.FreezeWallet, wallet.Freeze{ID: from, Reason: "check it"}, wallet.ErrNotActive)
@@ -252,8 +209,8 @@ func TestFrozenAndClosedWalletsRefuseMoney(t *testing.T) {
 
 func TestDeletedAccountsKeepTheirMoneyFrozen(t *testing.T) {
 	b := newBank(t)
-	ann := b.register("ann@example.org")
-	full, empty := b.open("KZT", "", 5), b.open("USD", "", 0)
+	ann := b.Register("ann@example.org")
+	full, empty := b.Open("KZT", "", 5), b.Open("USD", "", 0)
 	fsmtest.Must(b.Machine, identity.DeleteAccount, identity.Delete{Surface: identity.AEVION})
 	b.Read(func(v *store.View) {
 		w, _ := wallet.Get(v, full)
@@ -262,6 +219,6 @@ func TestDeletedAccountsKeepTheirMoneyFrozen(t *testing.T) {
 		b.Equal(w.Status, wallet.Closed)
 	})
 	fsmtest.Rejects(b.Machine, wallet.OpenWallet, wallet.Open{Currency: "KZT"}, identity.ErrAuthRequired)
-	b.register("ann@example.org")
+	b.Register("ann@example.org")
 	_ = ann
 }
