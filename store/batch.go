@@ -31,6 +31,8 @@ type Batch struct {
 	drops    []partitionDrop     // in order of call
 	scratch  []byte              // the write set, as the digest sees it
 	encoded  bytes.Buffer        // one row at a time
+	near     btree.PathHint      // where the row before went: rows come sorted
+	room     [8]byte             // for the key of a journal row
 }
 
 // cellSet is the type-erased side of a table's touched rows.
@@ -172,7 +174,7 @@ func (b *Batch) set(r rank, declared *bucket, key, value []byte) {
 	split := len(memory)
 	memory = declared.appendSealed(memory, key, value)
 	g.memory.bytes += rowOverhead
-	g.tree.Set(item{key: textOf(memory[:split]), value: memory[split:len(memory):len(memory)]})
+	g.tree.SetHint(item{key: textOf(memory[:split]), value: memory[split:len(memory):len(memory)]}, &b.near)
 	b.record(opPut, declared, key, value)
 }
 
@@ -180,7 +182,7 @@ func (b *Batch) remove(r rank, declared *bucket, key []byte) {
 	g := b.db.live.active
 	memory := append(appendRank(g.memory.grow(rankLength+len(key)), r), key...)
 	g.memory.bytes += rowOverhead
-	g.tree.Set(item{key: textOf(memory)})
+	g.tree.SetHint(item{key: textOf(memory)}, &b.near)
 	b.record(opDelete, declared, key, nil)
 }
 

@@ -5,15 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"go.etcd.io/bbolt"
 )
 
 var (
-	errWrongKey      = errors.New("the row stands under a key that is not its own")
-	errMissingEntry  = errors.New("the index entry of a row is missing or wrong")
-	errJournalKey    = errors.New("journal key is not a sequence number")
-	errPartitionName = errors.New("partition name is not an hour")
+	errWrongKey     = errors.New("the row stands under a key that is not its own")
+	errMissingEntry = errors.New("the index entry of a row is missing or wrong")
 )
 
 // Checked counts what a check has read of one shape.
@@ -23,31 +19,46 @@ type Checked struct {
 }
 
 // Check reads every row of every shape: checksums, encoding, keys and indexes.
-// It reports what is wrong and goes on; progress is told after each shape.
+// It reports what is wrong and goes on; progress is told after each shape. What
+// a damaged shape should hold besides is not checked.
 func (v *View) Check(report func(Problem), progress func(Checked)) {
+	trees := map[*bucket]uint64{}
+	for _, found := range v.base.pages.verifyBuckets(v.db.schema, report) {
+		trees[v.db.schema.named(found.name)] = found.root
+	}
 	for _, shape := range v.db.schema.shapes {
-		name := shape.buckets()[0].name
-		progress(Checked{Name: name, Rows: checkShape(v, shape, report)})
+		buckets := shape.buckets()
+		damaged := false
+		for _, b := range buckets {
+			if root := trees[b]; root != 0 {
+				v.base.pages.verifyBucket(b, root, func(p Problem) { damaged = true; report(p) })
+			}
+		}
+		var rows uint64
+		if !damaged {
+			rows = checkShape(v, shape, report)
+		}
+		progress(Checked{Name: buckets[0].name, Rows: rows})
 	}
 }
 
 func checkShape(v *View, shape Shape, report func(Problem)) (rows uint64) {
-	defer func() {
-		if damage, ok := recover().(Corruption); ok {
-			report(Problem(damage))
-		}
-	}()
+	defer onCorruption(func(damage Corruption) { report(Problem(damage)) })
 	return shape.check(v, report)
 }
 
-// CheckPages walks the pages of the file: every one reachable once, keys in
-// order, the free list right. It ends at the first ten findings.
+// CheckPages verifies the pages of the file: every one used exactly once, laid
+// out as written, keys in order and every row as its checksum says. It ends at
+// the first ten findings. Flushes may go on meanwhile.
 func (v *View) CheckPages(report func(error)) {
 	found := 0
-	for err := range v.base.tx.Check() {
+	v.base.pages.verifyAll(v.db.schema, func(p Problem) {
 		if found++; found <= 10 {
-			report(err)
+			report(p)
 		}
+	})
+	if found == 0 {
+		v.base.file.sound.Store(true)
 	}
 }
 
@@ -121,14 +132,14 @@ func checkEntries(v *View, declared *bucket, want uint64, report func(Problem)) 
 
 func (j *RawJournal) check(v *View, report func(Problem)) (rows uint64) {
 	var next uint64
-	for key, sealed := range v.base.rows(v.db.schema.rank(j.bucket)) {
-		if len(key) != 8 || binary.BigEndian.Uint64(key) != next {
-			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(key), Err: errJournalKey})
+	for l := v.base.rows[v.db.schema.rank(j.bucket)].seek(nil); l.key != nil; l.next() {
+		if len(l.key) != 8 || binary.BigEndian.Uint64(l.key) != next {
+			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(l.key), Err: errJournalKey})
 			return rows
 		}
 		next, rows = next+1, rows+1
-		if _, err := j.bucket.open(key, sealed); err != nil {
-			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(key), Err: err})
+		if _, err := j.bucket.open(l.key, l.value); err != nil {
+			report(Problem{Bucket: j.bucket.name, Key: bytes.Clone(l.key), Err: err})
 		}
 	}
 	return rows
@@ -149,21 +160,18 @@ func (j *Journal[T]) check(v *View, report func(Problem)) (rows uint64) {
 }
 
 func (p *Partitioned[K, T]) check(v *View, report func(Problem)) (rows uint64) {
-	r := v.db.schema.rank(p.bucket)
-	for name := range v.base.rows(r) {
-		if len(name) != 8 {
-			report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(name), Err: errPartitionName})
+	stored := v.base.rows[v.db.schema.rank(p.bucket)]
+	for _, hour := range stored.hours() {
+		name := appendHour(nil, hour)
+		partition, found := stored.partition(name)
+		if !found {
+			report(Problem{Bucket: p.bucket.name, Key: name, Err: errPartitionName})
 			continue
 		}
-		partition := v.base.partition(r, name)
-		if partition == nil {
-			report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(name), Err: errPartitionName})
-			continue
-		}
-		for key, sealed := range rowsOf(partition) {
+		for l := partition.seek(nil); l.key != nil; l.next() {
 			rows++
-			if err := p.checkRow(append(bytes.Clone(name), key...), sealed); err != nil {
-				report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(key), Err: err})
+			if err := p.checkRow(append(bytes.Clone(name), l.key...), l.value); err != nil {
+				report(Problem{Bucket: p.bucket.name, Key: bytes.Clone(l.key), Err: err})
 			}
 		}
 	}
@@ -183,17 +191,4 @@ func (p *Partitioned[K, T]) checkRow(key, sealed []byte) error {
 		return errWrongKey
 	}
 	return nil
-}
-
-func (b *base) rows(r rank) func(func(key, value []byte) bool) { return rowsOf(b.buckets[r]) }
-
-func rowsOf(rows *bbolt.Bucket) func(func(key, value []byte) bool) {
-	return func(yield func(key, value []byte) bool) {
-		cursor := rows.Cursor()
-		for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
-			if !yield(key, value) {
-				return
-			}
-		}
-	}
 }

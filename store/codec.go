@@ -63,8 +63,10 @@ func EncodeTo(buffer *bytes.Buffer, value any) {
 	}
 }
 
-// Decode reads exactly one canonical value. Unknown fields, duplicate keys,
-// tags, indefinite lengths and trailing bytes are errors.
+// Decode reads exactly one value. Unknown fields, duplicate keys, tags,
+// indefinite lengths, other types and trailing bytes are errors. A value in a
+// longer form than Encode's is read: what must be canonical is never encoded
+// again to be compared, its bytes are kept.
 func Decode(data []byte, value any) error {
 	if err := decoder.Unmarshal(data, value); err != nil {
 		return fmt.Errorf("decode %T: %w", value, err)

@@ -33,3 +33,37 @@ var (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const checksumLength = 4
+
+// asCorruption turns a panic of bbolt into a Corruption. It is to be deferred.
+func asCorruption(declared *bucket, key []byte) {
+	switch damage := recover().(type) {
+	case nil:
+	case Corruption:
+		panic(damage)
+	default:
+		Corrupt(declared.name, key, fmt.Errorf("page: %v", damage))
+	}
+}
+
+// onCorruption hands a Corruption to handle and lets every other panic pass.
+// It is to be deferred.
+func onCorruption(handle func(Corruption)) {
+	switch damage := recover().(type) {
+	case nil:
+	case Corruption:
+		handle(damage)
+	default:
+		panic(damage)
+	}
+}
+
+// faultError is what a goroutine of our own tells of a panic it ended with.
+func faultError(fault any) error {
+	if err, ok := fault.(error); ok {
+		return err
+	}
+	return fmt.Errorf("%v", fault)
+}
+
+// panicOn is the report of a check that ends with its first finding.
+func panicOn(p Problem) { panic(Corruption(p)) }

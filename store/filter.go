@@ -4,8 +4,6 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync/atomic"
-
-	"go.etcd.io/bbolt"
 )
 
 // partitionFilters spare the writer lookups in partitions that cannot hold a
@@ -71,51 +69,63 @@ func (f *partitionFilters) drop(floor int64) {
 	}
 }
 
-// buildFilters notes the partitions of the file and reads their keys in the
-// background, newest first.
-func (db *DB) buildFilters() {
-	var work []func()
+// noteFilters notes the partitions of the file; their filters are built later.
+func (db *DB) noteFilters() (err error) {
+	defer onCorruption(func(damage Corruption) { err = damage })
 	for i, declared := range db.schema.ranked {
 		if declared.kind != partitionBucket {
 			continue
 		}
 		f := newPartitionFilters()
 		db.filters[i] = f
-		for _, hour := range db.base.hours(rank(i)) {
-			h := &hourFilter{}
-			f.insert(hour, h)
-			work = append(work, func() { db.buildFilter(f.seed, h, declared.name, hour) })
+		for _, hour := range db.base.rows[i].hours() {
+			f.insert(hour, &hourFilter{})
 		}
 	}
-	db.builder.Go(func() {
-		for _, build := range slices.Backward(work) {
-			build()
-		}
-	})
+	return nil
 }
 
-// buildFilter reads one partition as it stood at open. Keys added later are in
-// the writer's own filters, so it does not matter how long this takes.
-func (db *DB) buildFilter(seed maphash.Seed, h *hourFilter, name string, hour int64) {
-	err := db.file.View(func(tx *bbolt.Tx) error {
-		partition := tx.Bucket([]byte(name)).Bucket(appendHour(nil, hour))
-		if partition == nil {
-			return nil // dropped meanwhile
+// filterWork is one filter to be built from the file.
+type filterWork struct {
+	rank   rank
+	hour   int64
+	seed   maphash.Seed
+	filter *hourFilter
+}
+
+// filterWork lists the filters to build, the newest hours first. It is called
+// before the writer begins.
+func (db *DB) filterWork() (work []filterWork) {
+	for r, f := range db.filters {
+		if f == nil {
+			continue
 		}
-		filter := newBloom(max(smallestFilter, partition.Stats().KeyN))
-		cursor := partition.Cursor()
-		for key, _ := cursor.First(); key != nil; key, _ = cursor.Next() {
-			filter.add(maphash.Bytes(seed, key))
-			if db.stopping() {
-				return nil
-			}
+		for _, hour := range f.hours {
+			work = append(work, filterWork{rank: rank(r), hour: hour, seed: f.seed, filter: f.of[hour]})
 		}
-		h.stored.Store(filter)
-		return nil
-	})
-	if err != nil {
-		db.options.Logger.Warn("partition filter not built", "bucket", name, "hour", hour, "err", err)
 	}
+	slices.SortStableFunc(work, func(a, b filterWork) int { return int(b.hour - a.hour) })
+	return work
+}
+
+// buildFilter reads one partition as it stands. Keys added since the database
+// was opened are in the writer's own filters, so it does not matter when.
+func (db *DB) buildFilter(w filterWork) {
+	b := db.hold()
+	defer db.release(b)
+	partition, found := b.rows[w.rank].partition(appendHour(nil, w.hour))
+	if !found {
+		return // dropped meanwhile
+	}
+	partition.cover(nil, allLeaves, false)
+	filter := newBloom(max(smallestFilter, partition.rows.Stats().KeyN))
+	for l := partition.seek(nil); l.key != nil; l.next() {
+		filter.add(maphash.Bytes(w.seed, l.key))
+		if db.stopping() {
+			return
+		}
+	}
+	w.filter.stored.Store(filter)
 }
 
 // bloom is a Bloom filter with ten bits and four probes a key: about one in a

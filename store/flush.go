@@ -1,21 +1,21 @@
 package store
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
-	"go.etcd.io/bbolt"
+	bberrors "go.etcd.io/bbolt/errors"
 )
-
-// appendFill is how full pages are left in buckets that only grow at the end.
-const appendFill = 0.95
-
-// mapMargin is the growth allowed for besides the rows of one flush.
-const mapMargin = 64 << 20
 
 // runFlusher writes generations to the file until the database closes.
 func (db *DB) runFlusher() {
+	select {
+	case <-db.stop:
+		return
+	case <-db.accounted:
+	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -26,8 +26,12 @@ func (db *DB) runFlusher() {
 		case <-db.wake:
 		case <-timer.C:
 		}
-		if err := db.flushDue(); err != nil {
-			db.fail(err)
+		err := db.flushDue()
+		if errors.Is(err, errStopped) {
+			return
+		}
+		if err != nil {
+			db.fail(fmt.Errorf("flush %s: %w", db.options.Path, err))
 			return
 		}
 	}
@@ -56,8 +60,11 @@ func (db *DB) flushDue() error {
 		db.demanded = false
 		db.unfrozen.Broadcast()
 	}
-	frozen := db.live.frozen
+	frozen, failed := db.live.frozen, db.failed
 	db.mu.Unlock()
+	if failed != nil {
+		return failed
+	}
 	if frozen == nil {
 		return nil
 	}
@@ -69,13 +76,16 @@ func (db *DB) flushDue() error {
 // log holds the rest.
 func (db *DB) flush(g *generation) error {
 	started := time.Now()
-	if db.outgrown(g) {
-		return db.flushDrained(g, started)
+	err := db.writeGeneration(g)
+	for errors.Is(err, bberrors.ErrMaxSizeReached) {
+		if err = db.remap(); err == nil {
+			err = db.writeGeneration(g)
+		}
 	}
-	if err := db.writeGeneration(g); err != nil {
+	if err != nil {
 		return err
 	}
-	fresh, err := db.openBase()
+	fresh, err := openBase(db.file, db.schema)
 	if err != nil {
 		return err
 	}
@@ -84,212 +94,57 @@ func (db *DB) flush(g *generation) error {
 	db.switchBase(fresh, g)
 	db.mu.Unlock()
 	db.release(old)
-	db.observe(g, started)
+	db.options.Observe(Flushed{Index: g.applied.Index, Bytes: g.memory.bytes, Took: time.Since(started)})
 	return nil
 }
 
 // switchBase drops the frozen generation in the same moment as its rows become
 // readable from the file. The caller holds mu.
 func (db *DB) switchBase(fresh *base, g *generation) {
-	db.base = fresh
 	db.live = &View{db: db, base: fresh, active: db.live.active}
 	db.durable.Store(g.applied.Index)
 	db.unflushed.Store(db.pendingBytes())
 	db.viewMu.Lock()
-	db.shared = nil
+	db.base, db.shared = fresh, nil
+	db.older++
 	db.viewMu.Unlock()
 	db.unfrozen.Broadcast()
 }
 
-func (db *DB) observe(g *generation, started time.Time) {
-	db.options.Observe(Flushed{Index: g.applied.Index, Bytes: g.memory.bytes, Took: time.Since(started)})
-}
-
-// outgrown tells whether writing g could make bbolt map the file anew, which
-// waits until no read transaction is open.
-func (db *DB) outgrown(g *generation) bool {
-	return db.base.tx.Size()+3*g.memory.bytes+mapMargin > int64(db.mapped)
-}
-
-// flushDrained flushes while no view is open: readers and the writer wait.
-func (db *DB) flushDrained(g *generation, started time.Time) error {
-	db.drain()
-	defer db.mu.Unlock()
-	db.options.Logger.Info("the state file has outgrown its mapping", "bytes", db.base.tx.Size())
-	if err := db.remapped(g); err != nil {
-		return err
+// writeGeneration writes all rows and Applied in one fsynced transaction. If
+// bbolt finds what it would not expect, the file stays as it was.
+func (db *DB) writeGeneration(g *generation) (err error) {
+	tx, err := db.file.bolt.Begin(true)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
 	}
-	db.viewMu.Lock()
-	db.draining = false
-	db.viewIdle.Broadcast()
-	db.viewMu.Unlock()
-	db.observe(g, started)
-	return nil
-}
-
-// drain returns with mu held when no view and no batch is open.
-func (db *DB) drain() {
-	db.viewMu.Lock()
-	db.draining, db.shared = true, nil
-	db.viewMu.Unlock()
-	for {
-		db.mu.Lock()
-		db.viewMu.Lock()
-		if db.base.refs == 1 {
-			db.viewMu.Unlock()
-			return
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = errors.Join(fmt.Errorf("bbolt gave up: %w", faultError(fault)), tx.Rollback())
 		}
-		db.mu.Unlock()
-		db.viewIdle.Wait()
-		db.viewMu.Unlock()
-	}
-}
-
-// remapped closes the only read transaction left, flushes and opens a new one.
-func (db *DB) remapped(g *generation) error {
-	if err := db.base.tx.Rollback(); err != nil {
-		return fmt.Errorf("end the read transaction: %w", err)
-	}
-	if err := db.writeGeneration(g); err != nil {
-		return err
-	}
-	fresh, err := db.openBase()
-	if err != nil {
-		return err
-	}
-	db.mapped = max(db.mapped, 2*int(fresh.tx.Size()))
-	db.switchBase(fresh, g)
-	return nil
-}
-
-// writeGeneration writes all rows and Applied in one fsynced transaction.
-func (db *DB) writeGeneration(g *generation) error {
-	tx, err := db.file.Begin(true)
-	if err != nil {
-		return fmt.Errorf("begin a flush: %w", err)
-	}
+	}()
 	if err := db.writeRows(tx, g); err != nil {
-		_ = tx.Rollback()
-		return fmt.Errorf("write a flush: %w", err)
+		return errors.Join(fmt.Errorf("write rows: %w", err), tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit a flush: %w", err)
+		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }
 
-func (db *DB) writeRows(tx *bbolt.Tx, g *generation) error {
-	if err := db.writeTree(tx, g); err != nil {
-		return err
-	}
-	for i, b := range db.schema.ranked {
-		if err := writeTail(tx, b, g.tails[i]); err != nil {
-			return err
-		}
-		if err := writeFloor(tx, b, g.floors[i]); err != nil {
-			return err
-		}
-	}
-	return putMeta(tx.Bucket([]byte(metaBucket)), appliedKey, Encode(g.applied))
-}
-
-// writeTree puts the rows of tables, indexes and partitions in key order.
-func (db *DB) writeTree(tx *bbolt.Tx, g *generation) error {
-	w := treeWriter{tx: tx, schema: db.schema, floors: g.floors, rank: -1}
-	var err error
-	g.tree.Scan(func(it item) bool {
-		err = w.write(it)
-		return err == nil
-	})
-	return err
-}
-
-// treeWriter remembers the bucket of the row before, since rows come sorted.
-type treeWriter struct {
-	tx     *bbolt.Tx
-	schema *Schema
-	floors []int64
-	rank   int
-	bucket *bbolt.Bucket
-	hour   int64
-	hours  *bbolt.Bucket // parent of the partitions, for a partitioned bucket
-}
-
-func (w *treeWriter) write(it item) error {
-	r := int(it.key[0])<<8 | int(it.key[1])
-	declared := w.schema.ranked[r]
-	key := []byte(it.key[rankLength:])
-	if r != w.rank {
-		w.rank, w.hour, w.bucket = r, -1, w.tx.Bucket([]byte(declared.name))
-		w.hours = w.bucket
-	}
-	if declared.kind == partitionBucket {
-		hour := int64(binary.BigEndian.Uint64(key))
-		if hour < w.floors[r] {
-			return nil
-		}
-		if err := w.openPartition(hour, key[:8]); err != nil {
-			return err
-		}
-		key = key[8:]
-	}
-	if it.value == nil {
-		return w.bucket.Delete(key)
-	}
-	return w.bucket.Put(key, it.value)
-}
-
-func (w *treeWriter) openPartition(hour int64, name []byte) (err error) {
-	if w.hour == hour {
-		return nil
-	}
-	w.hour = hour
-	w.bucket, err = w.hours.CreateBucketIfNotExists(name)
-	return err
-}
-
-func writeTail(tx *bbolt.Tx, b *bucket, t tail) error {
-	if len(t.rows) == 0 {
-		return nil
-	}
-	rows := tx.Bucket([]byte(b.name))
-	rows.FillPercent = appendFill
-	for i, row := range t.rows {
-		if err := rows.Put(binary.BigEndian.AppendUint64(nil, t.first+uint64(i)), row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeFloor deletes the partitions below the floor, whole.
-func writeFloor(tx *bbolt.Tx, b *bucket, floor int64) error {
-	if b.kind != partitionBucket || floor <= readFloor(tx, b) {
-		return nil
-	}
-	parent := tx.Bucket([]byte(b.name))
-	var old [][]byte
-	cursor := parent.Cursor()
-	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
-		if int64(binary.BigEndian.Uint64(name)) >= floor {
-			break
-		}
-		old = append(old, append([]byte(nil), name...))
-	}
-	for _, name := range old {
-		if err := parent.DeleteBucket(name); err != nil {
-			return err
-		}
-	}
-	return putFloor(tx.Bucket([]byte(metaBucket)), b, floor)
-}
-
-// fail records a failed flush: the file still holds the state of Durable, the
-// raft log the rest, and nothing more is acknowledged by this process.
+// fail records a failed flush or damage, and tells of the first. The file still
+// holds the state of Durable, the raft log the rest, and nothing more is
+// acknowledged by this process.
 func (db *DB) fail(err error) {
 	db.mu.Lock()
-	db.failed = err
+	first := db.failed == nil
+	if first {
+		db.failed = err
+	}
 	db.unfrozen.Broadcast()
 	db.mu.Unlock()
-	db.options.Fatal(fmt.Errorf("flush %s: %w", db.options.Path, err))
+	if first {
+		db.options.Fatal(err)
+	}
 }

@@ -105,7 +105,7 @@ func (j *RawJournal) find(r Reader, sequence uint64) (row []byte, pending bool) 
 	v := r.layers()
 	rank := v.db.schema.rank(j.bucket)
 	if sequence < v.base.ends[rank] {
-		row, _ = v.base.get(rank, j.bucket, journalKey(sequence))
+		row, _ = v.base.rows[rank].get(journalKey(sequence))
 		return row, false
 	}
 	if v.frozen != nil {
@@ -139,18 +139,16 @@ func (p *pendingTail) row(i int) []byte {
 // what is wrong about each. It reads the file in order.
 func (j *RawJournal) Scan(v *View, from, to uint64) iter.Seq2[uint64, JournalRow] {
 	return func(yield func(uint64, JournalRow) bool) {
-		defer asCorruption(j.bucket, nil)
 		rank := v.db.schema.rank(j.bucket)
 		to = min(to, j.Length(v))
 		sequence := from
 		if sequence < min(to, v.base.ends[rank]) {
-			cursor := v.base.buckets[rank].Cursor()
-			key, sealed := cursor.Seek(journalKey(sequence))
+			stored := v.base.rows[rank].seek(journalKey(sequence))
 			for ; sequence < min(to, v.base.ends[rank]); sequence++ {
 				row := JournalRow{Err: errMissingRow}
-				if len(key) == 8 && binary.BigEndian.Uint64(key) == sequence {
-					row.Bytes, row.Err = j.bucket.open(key, sealed)
-					key, sealed = cursor.Next()
+				if len(stored.key) == 8 && binary.BigEndian.Uint64(stored.key) == sequence {
+					row.Bytes, row.Err = j.bucket.open(stored.key, stored.value)
+					stored.next()
 				}
 				if !yield(sequence, row) {
 					return
@@ -178,7 +176,7 @@ func (b *Batch) mergeJournal(r rank, declared *bucket) {
 	pending := &b.journals[r]
 	for i := range pending.ends {
 		row := pending.row(i)
-		key := journalKey(t.end())
+		key := binary.BigEndian.AppendUint64(b.room[:0], t.end())
 		memory := declared.appendSealed(g.memory.grow(len(row)+checksumLength), key, row)
 		t.rows = append(t.rows, memory)
 		g.memory.bytes += rowOverhead

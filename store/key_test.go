@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"math/rand/v2"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func TestTimePrintsThreeDecimals(t *testing.T) {
@@ -36,12 +38,60 @@ func TestKeysReadBack(t *testing.T) {
 	if !ok || len(rest) != 1 {
 		t.Fatalf("cut: ok %v, rest %x", ok, rest)
 	}
-	if diff := cmp.Diff(key, got); diff != "" {
+	if diff := gocmp.Diff(key, got); diff != "" {
 		t.Fatal(diff)
 	}
 	for i := range len(encoded) - 1 {
 		if _, _, ok := key.cutKey(encoded[:i]); ok {
 			t.Fatalf("a key of %d bytes was read from %d", len(encoded)-1, i)
 		}
+	}
+}
+
+// FuzzKey cuts keys from anything: what is cut is written as it was, and order
+// is that of the values.
+func FuzzKey(f *testing.F) {
+	type key = Pair[Pair[Text, Newest], Pair[Bytes16, Pair[Uint64, Time]]]
+	f.Add(key{}.appendKey(nil), key{}.appendKey([]byte("a")))
+	f.Add([]byte("text without end"), []byte{0})
+	f.Fuzz(func(t *testing.T, x, y []byte) {
+		a, rest, ok := key{}.cutKey(x)
+		if !ok {
+			return
+		}
+		if got := a.appendKey(nil); string(got)+string(rest) != string(x) {
+			t.Fatalf("%x was cut to %x and %x", x, got, rest)
+		}
+		b, _, ok := key{}.cutKey(y)
+		if !ok {
+			return
+		}
+		want := cmp.Compare(a.First.First, b.First.First)
+		for _, next := range []int{
+			cmp.Compare(b.First.Second, a.First.Second),
+			bytes.Compare(a.Second.First[:], b.Second.First[:]),
+			cmp.Compare(a.Second.Second.First, b.Second.Second.First),
+			cmp.Compare(a.Second.Second.Second, b.Second.Second.Second),
+		} {
+			if want == 0 {
+				want = next
+			}
+		}
+		if got := bytes.Compare(a.appendKey(nil), b.appendKey(nil)); got != want {
+			t.Fatalf("%v and %v compare as %d, not %d", a, b, got, want)
+		}
+	})
+}
+
+func TestTextKeysHaveNoZeroByte(t *testing.T) {
+	for _, k := range []Prefix{Text("a\x00b"), ID("\x00"), PairOf(Uint64(1), Text("\x00"))} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%v became a key", k)
+				}
+			}()
+			k.appendKey(nil)
+		}()
 	}
 }

@@ -14,11 +14,16 @@ type Options struct {
 	FlushBytes    int64         // size at which a generation is frozen; 64 MiB when zero
 	FlushInterval time.Duration // age at which it is; 1 s when zero, every entry when negative
 	Logger        *slog.Logger  // slog.Default when nil
-	// Fatal is told of a failed flush, once. The state in memory must not be
-	// served any more; the process exits. Panics when nil.
+	// Fatal is told of a failed flush or of damage found in the background,
+	// once. The state in memory must not be served any more; the process exits.
+	// Panics when nil.
 	Fatal func(error)
 	// Observe is told of each flush that reached the disk; may be nil.
 	Observe func(Flushed)
+
+	mapFloor    int           // bytes that are mapped at least
+	verifyLimit int64         // size up to which a file is verified before it is opened
+	patience    time.Duration // how long readers wait for those that keep the file from being mapped anew
 }
 
 // Flushed describes one finished flush.
@@ -31,6 +36,8 @@ type Flushed struct {
 const (
 	defaultFlushBytes    = 64 << 20
 	defaultFlushInterval = time.Second
+	defaultVerifyLimit   = 256 << 20
+	defaultPatience      = time.Second
 )
 
 func (o *Options) setDefaults() {
@@ -48,5 +55,14 @@ func (o *Options) setDefaults() {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Flushed) {}
+	}
+	if o.mapFloor == 0 {
+		o.mapFloor = defaultMapFloor
+	}
+	if o.verifyLimit == 0 {
+		o.verifyLimit = defaultVerifyLimit
+	}
+	if o.patience == 0 {
+		o.patience = defaultPatience
 	}
 }

@@ -28,10 +28,10 @@ func ParseCursor(text string) (Cursor, error) {
 	return cursor, nil
 }
 
-// Collect takes the first limit rows, at most MaxLimit. The cursor is nil when
-// there are no more.
+// Collect takes the first limit rows, at least one and at most MaxLimit. The
+// cursor is nil when there are no more.
 func Collect[T any](rows iter.Seq2[Cursor, T], limit int) (page []T, next Cursor) {
-	limit = min(limit, MaxLimit)
+	limit = max(1, min(limit, MaxLimit))
 	page = []T{}
 	var last Cursor
 	for cursor, row := range rows {

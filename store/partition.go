@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-
-	"go.etcd.io/bbolt"
 )
 
 // Partitioned is a table for rows that grow old together: one bucket per hour
@@ -124,7 +122,7 @@ func (p *Partitioned[K, T]) hoursToAsk(v *View, b *Batch, key []byte) []int64 {
 
 // hours lists the partitions a view knows, newest first.
 func (v *View) hours(r rank) []int64 {
-	hours := v.base.hours(r)
+	hours := v.base.rows[r].hours()
 	for _, g := range []*generation{v.frozen, v.active} {
 		if g != nil {
 			hours = append(hours, g.hours(r)...)
@@ -155,15 +153,6 @@ func (g *generation) hours(r rank) (hours []int64) {
 	}
 }
 
-func (b *base) hours(r rank) []int64 {
-	var hours []int64
-	cursor := b.buckets[r].Cursor()
-	for name, _ := cursor.First(); name != nil; name, _ = cursor.Next() {
-		hours = append(hours, int64(binary.BigEndian.Uint64(name)))
-	}
-	return hours
-}
-
 // getPartition returns the sealed row under hour and key, newest layer first.
 func (v *View) getPartition(declared *bucket, key []byte) ([]byte, bool) {
 	r := v.db.schema.rank(declared)
@@ -176,21 +165,11 @@ func (v *View) getPartition(declared *bucket, key []byte) ([]byte, bool) {
 			return value, value != nil
 		}
 	}
-	return v.base.getPartition(r, declared, key)
-}
-
-func (b *base) getPartition(r rank, declared *bucket, key []byte) (value []byte, found bool) {
-	defer asCorruption(declared, key)
-	partition := b.partition(r, key[:8])
-	if partition == nil {
+	partition, found := v.base.rows[r].partition(key[:8])
+	if !found {
 		return nil, false
 	}
-	value = partition.Get(key[8:])
-	return value, value != nil
-}
-
-func (b *base) partition(r rank, name []byte) *bbolt.Bucket {
-	return b.buckets[r].Bucket(name)
+	return partition.get(key[8:])
 }
 
 // mergePartition applies drops first: a put that follows counts.

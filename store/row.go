@@ -31,6 +31,19 @@ func (b *bucket) open(key, sealed []byte) ([]byte, error) {
 	return sealed[:split:split], nil
 }
 
+// verify tells what is wrong with a sealed row whose key starts with prefix.
+func (b *bucket) verify(prefix, key, sealed []byte) error {
+	split := len(sealed) - checksumLength
+	if split < 0 {
+		return errShortRow
+	}
+	sum := crc32.Update(crc32.Update(b.seed, castagnoli, prefix), castagnoli, key)
+	if binary.BigEndian.Uint32(sealed[split:]) != crc32.Update(sum, castagnoli, sealed[:split]) {
+		return errChecksum
+	}
+	return nil
+}
+
 // mustOpen is open for readers: damage is a Corruption.
 func (b *bucket) mustOpen(key, sealed []byte) []byte {
 	value, err := b.open(key, sealed)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/tidwall/btree"
-	"go.etcd.io/bbolt"
 )
 
 // layer is one sorted source of a scan; keys come without their rank.
@@ -22,7 +21,6 @@ type layer interface {
 // the cursor on. Keys and values are only good until the next step.
 func (v *View) scan(b *bucket, prefix []byte, after Cursor, above []item) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		defer asCorruption(b, prefix)
 		layers := v.openLayers(b, prefix, after, above)
 		defer closeLayers(layers)
 		for {
@@ -51,7 +49,7 @@ func (v *View) openLayers(b *bucket, prefix []byte, after Cursor, above []item) 
 	if v.frozen != nil {
 		layers = append(layers, openTree(v.frozen.tree, r, start))
 	}
-	return append(layers, openBolt(v.base.buckets[r], start))
+	return append(layers, v.base.rows[r].seek(start))
 }
 
 func closeLayers(layers []layer) {
@@ -126,23 +124,3 @@ func (l *treeLayer) peek() (key, value []byte, ok bool) {
 
 func (l *treeLayer) next()  { l.more = l.rows.Next() }
 func (l *treeLayer) close() { l.rows.Release() }
-
-// boltLayer is the file.
-type boltLayer struct {
-	cursor     *bbolt.Cursor
-	key, value []byte
-}
-
-func openBolt(rows *bbolt.Bucket, start []byte) *boltLayer {
-	l := &boltLayer{}
-	if rows == nil {
-		return l
-	}
-	l.cursor = rows.Cursor()
-	l.key, l.value = l.cursor.Seek(start)
-	return l
-}
-
-func (l *boltLayer) peek() (key, value []byte, ok bool) { return l.key, l.value, l.key != nil }
-func (l *boltLayer) next()                              { l.key, l.value = l.cursor.Next() }
-func (l *boltLayer) close()                             {}

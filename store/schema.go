@@ -43,6 +43,7 @@ type Schema struct {
 	shapes []Shape
 	ranked []*bucket
 	ranks  map[*bucket]rank
+	names  map[string]*bucket // the meta bucket is one of them
 }
 
 // rank is the place of a bucket among all of its schema, in name order.
@@ -50,7 +51,7 @@ type rank uint16
 
 // NewSchema collects shapes; two of one name are refused.
 func NewSchema(shapes ...Shape) (*Schema, error) {
-	s := &Schema{shapes: shapes, ranks: map[*bucket]rank{}}
+	s := &Schema{shapes: shapes, ranks: map[*bucket]rank{}, names: map[string]*bucket{metaBucket: metaRows}}
 	for _, shape := range shapes {
 		s.ranked = append(s.ranked, shape.buckets()...)
 	}
@@ -59,7 +60,7 @@ func NewSchema(shapes ...Shape) (*Schema, error) {
 		if i > 0 && s.ranked[i-1].name == b.name {
 			return nil, fmt.Errorf("bucket %s is declared twice", b.name)
 		}
-		s.ranks[b] = rank(i)
+		s.ranks[b], s.names[b.name] = rank(i), b
 		b.slot.Store(int32(i))
 	}
 	return s, nil
@@ -77,3 +78,6 @@ func (s *Schema) rank(b *bucket) rank {
 	}
 	return r
 }
+
+// named finds a bucket by its name in the file; nil if there is none.
+func (s *Schema) named(name []byte) *bucket { return s.names[string(name)] }

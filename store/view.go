@@ -1,13 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"sync/atomic"
-
-	"go.etcd.io/bbolt"
-)
+import "sync/atomic"
 
 // Reader is what rows are read from: a View, a *Batch, or a type that embeds
 // one of them.
@@ -26,7 +19,13 @@ type View struct {
 	closed atomic.Bool
 }
 
-func (v *View) layers() *View { return v }
+func (v *View) layers() *View {
+	if v.closed.Load() {
+		panic("store: the view is closed")
+	}
+	return v
+}
+
 func (v *View) batch() *Batch { return nil }
 
 // Applied tells the log entry this view is the result of.
@@ -55,68 +54,86 @@ func (v *View) get(b *bucket, key []byte) ([]byte, bool) {
 			return value, value != nil
 		}
 	}
-	return v.base.get(v.db.schema.rank(b), b, key)
+	return v.base.rows[v.db.schema.rank(b)].get(key)
 }
 
-// base is one read transaction of the file, shared by all views of its time.
-type base struct {
-	tx      *bbolt.Tx
-	buckets []*bbolt.Bucket // by rank
-	ends    []uint64        // by rank: length of each journal
-	floors  []int64         // by rank
-	refs    int             // guarded by DB.viewMu; the database holds one
+// View opens a snapshot of at least the given index, which must be published.
+// A view that is new enough is shared; else the newest state is copied. Close
+// it before you open another: while the file is mapped anew, views wait for
+// those still open.
+func (db *DB) View(index uint64) *View {
+	if v := db.sharedView(index); v != nil {
+		return v
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.torn {
+		Corrupt(rootName, nil, errTorn)
+	}
+	return db.copyLive(index)
 }
 
-func (db *DB) openBase() (*base, error) {
-	tx, err := db.file.Begin(false)
-	if err != nil {
-		return nil, fmt.Errorf("begin a read transaction of %s: %w", db.options.Path, err)
+// Latest opens a snapshot of the last published entry.
+func (db *DB) Latest() *View { return db.View(db.Published()) }
+
+func (db *DB) sharedView(index uint64) *View {
+	db.viewMu.Lock()
+	defer db.viewMu.Unlock()
+	db.awaitMapped()
+	if db.shared == nil || db.shared.Index() < index {
+		return nil
 	}
-	b := &base{
-		tx:      tx,
-		buckets: make([]*bbolt.Bucket, len(db.schema.ranked)),
-		ends:    make([]uint64, len(db.schema.ranked)),
-		floors:  make([]int64, len(db.schema.ranked)),
-		refs:    1,
-	}
-	for i, declared := range db.schema.ranked {
-		b.buckets[i] = tx.Bucket([]byte(declared.name))
-		if b.buckets[i] == nil {
-			return nil, errors.Join(fmt.Errorf("bucket %s is missing", declared.name), tx.Rollback())
-		}
-		if declared.kind == journalBucket {
-			b.ends[i] = journalEnd(declared, b.buckets[i])
-		}
-		b.floors[i] = readFloor(tx, declared)
-	}
-	return b, nil
+	return db.pin(db.shared)
 }
 
-func journalEnd(declared *bucket, rows *bbolt.Bucket) uint64 {
-	last, _ := rows.Cursor().Last()
-	if last == nil {
-		return 0
+// copyLive makes the new shared view, unless somebody just has. The caller
+// holds mu, so it must not wait for a new mapping, which needs mu.
+func (db *DB) copyLive(index uint64) *View {
+	db.viewMu.Lock()
+	defer db.viewMu.Unlock()
+	if db.shared == nil || db.shared.Index() < index {
+		db.shared = &View{db: db, base: db.live.base, frozen: db.live.frozen, active: db.live.active.snapshot()}
 	}
-	if len(last) != 8 {
-		Corrupt(declared.name, last, errors.New("journal key is not a sequence number"))
-	}
-	return binary.BigEndian.Uint64(last) + 1
+	return db.pin(db.shared)
 }
 
-// get reads one row of the file. bbolt asserts what its pages must look like;
-// such a panic is damage.
-func (b *base) get(r rank, declared *bucket, key []byte) (value []byte, found bool) {
-	defer asCorruption(declared, key)
-	value = b.buckets[r].Get(key)
-	return value, value != nil
+// hold keeps the newest base open until it is released.
+func (db *DB) hold() *base {
+	db.viewMu.Lock()
+	defer db.viewMu.Unlock()
+	db.awaitMapped()
+	db.base.refs++
+	return db.base
 }
 
-func asCorruption(declared *bucket, key []byte) {
-	switch damage := recover().(type) {
-	case nil:
-	case Corruption:
-		panic(damage)
-	default:
-		Corrupt(declared.name, key, fmt.Errorf("page: %v", damage))
+// awaitMapped waits while the file is mapped anew. The caller holds viewMu, and
+// no base.
+func (db *DB) awaitMapped() {
+	for db.draining {
+		db.viewIdle.Wait()
 	}
+}
+
+// pin hands out one more use of a view's layers. The caller holds viewMu.
+func (db *DB) pin(v *View) *View {
+	v.base.refs++
+	return &View{db: db, base: v.base, frozen: v.frozen, active: v.active}
+}
+
+// release ends one use of a base; the last one ends its transaction.
+func (db *DB) release(b *base) {
+	db.viewMu.Lock()
+	b.refs--
+	last := b.refs == 0
+	db.viewIdle.Broadcast()
+	db.viewMu.Unlock()
+	if !last {
+		return
+	}
+	// A read transaction has nothing to lose: Rollback only unpins its pages.
+	_ = b.tx.Rollback()
+	db.viewMu.Lock()
+	db.older--
+	db.viewIdle.Broadcast()
+	db.viewMu.Unlock()
 }
