@@ -57,7 +57,7 @@ var texts = []struct {
 	{"QPAYNET_ADMIN_EMAILS", []string{"", "a@b.c", " a@b.c ,, d@e.f"}, []string{"a\nb", "\x00", "\x7f"}},
 	{"QPAYNET_CAP_RATES", []string{"", "USD:1", "USD:500, EUR:9", "A:B:3"}, []string{"USD", "USD:", ":5", "USD:0", "USD:-1", "USD:x", "USD:1.5"}},
 	{"ZTIDE_RANKS", []string{"a:0", "a:0,b:1,c:9223372036854775807"}, []string{"", "a:1", "a:0,b:0", "a:0,b:5,c:4", "a:-1,b:0", "0"}},
-	{"AUTH_JWT_EXPIRES_IN", []string{"0", "7d", "0d", "90m", "1h30m", "36500d", "876000h"}, []string{"", "d", "7", "-1h", "-1d", "1.5d", "36501d", "876001h", "106751992d", "2147483647d", "9999999999d", "1w"}},
+	{"AUTH_JWT_EXPIRES_IN", []string{"1m", "60s", "7d", "90m", "1h30m", "36500d", "876000h"}, []string{"", "0", "0d", "59s", "d", "7", "-1h", "-1d", "1.5d", "36501d", "876001h", "106751992d", "2147483647d", "9999999999d", "1w"}},
 	{"COFFER_REQUEST_RETENTION", []string{"24h", "10m", "600s", "30d"}, []string{"0", "0d", "0s", "599s", "1ns", "-24h", "36501d"}},
 	{"FRONTEND_URL", []string{"", "https://a.b"}, []string{"https://a.b\r"}},
 }
@@ -108,7 +108,7 @@ func FuzzValuesReadAsTheyWereChecked(f *testing.F) {
 		}
 		b.Read(func(v *store.View) {
 			lifetime, kept := settings.TokenLifetime.Of(v), settings.RequestKeep.Of(v)
-			if lifetime < 0 || lifetime > 36_500*store.Day || kept < 10*store.Minute || kept > 36_500*store.Day {
+			if lifetime < store.Minute || lifetime > 36_500*store.Day || kept < 10*store.Minute || kept > 36_500*store.Day {
 				t.Fatalf("%q: a token lives %d, a request %d", text, lifetime, kept)
 			}
 			if ranks := settings.RankLadder.Of(v); len(ranks) == 0 || ranks[0].Number != 0 {

@@ -8,6 +8,12 @@ const (
 	Production  = "production"
 )
 
+// The spellings of the AEVION surface.
+const (
+	Seed   = "seed"
+	Legacy = "legacy"
+)
+
 // Mode is development or production; defaults of others depend on it.
 var Mode = oneOf("AEVION_ENV", Development, "mode: production switches strict defaults on", Development, Production)
 
@@ -19,9 +25,9 @@ const leastKept = 10 * store.Minute
 
 // Values of the AEVION surface (contract, Configuration).
 var (
-	Compat = oneOf("AEVION_COMPAT", "seed", "legacy adds the older spellings and values", "seed", "legacy")
+	Compat = oneOf("AEVION_COMPAT", Seed, "legacy adds the older spellings and values", Seed, Legacy)
 
-	TokenLifetime   = duration("AUTH_JWT_EXPIRES_IN", "7d", "lifetime of a session token")
+	TokenLifetime   = durationFrom(store.Minute, "AUTH_JWT_EXPIRES_IN", "7d", "lifetime of a session token, at least a minute")
 	AdminIsVerified = boolean("AEVION_ADMIN_REQUIRE_VERIFIED_EMAIL", false, true, "admin rights need a verified e-mail")
 
 	QPayNetAdmins   = wordList("QPAYNET_ADMIN_EMAILS", "", "QPayNet administrators; empty means nobody")
