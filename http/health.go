@@ -11,16 +11,15 @@ import (
 
 // withHealth answers what belongs to no surface, and hands all else on.
 func withHealth(surfaces http.Handler, o Options) http.Handler {
+	health := Health(o.Reasons)
 	browser := v5emb.NewHandlerWithConfig(swgui.Config{
 		Title: "Coffer", SwaggerJSON: "/api/openapi.json", BasePath: "/docs",
 		ShowTopBar: false, HideCurl: false, JsonEditor: false,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
-		case path == "/livez":
-			answer(w, http.StatusOK, health{Status: "ok"})
-		case path == "/readyz":
-			ready(w, o.Reasons())
+		case path == "/livez" || path == "/readyz":
+			health.ServeHTTP(w, r)
 		case path == "/metrics" && o.Metrics != nil:
 			o.Metrics.ServeHTTP(w, r)
 		case path == "/docs" || strings.HasPrefix(path, "/docs/"):
@@ -31,7 +30,7 @@ func withHealth(surfaces http.Handler, o Options) http.Handler {
 	})
 }
 
-// Health answers liveness and readiness on the admin listener.
+// Health answers liveness and readiness on any listener.
 func Health(reasons func() []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, health{Status: "ok"}) })

@@ -20,6 +20,7 @@ type numbers struct {
 	origins  []string
 	anyone   bool          // every web origin may read
 	lifetime time.Duration // of tokens
+	legacy   bool          // older clients are served
 }
 
 // cached keeps the numbers of the latest revision.
@@ -53,6 +54,7 @@ func readNumbers(v *store.View, revision uint64) *numbers {
 		origins:  origins,
 		anyone:   slices.Contains(origins, "*"),
 		lifetime: time.Duration(settings.TokenLifetime.Of(v)) * time.Microsecond,
+		legacy:   settings.Compat.Of(v) == settings.Legacy,
 	}
 }
 
@@ -90,3 +92,6 @@ func (c *cached) origin(origin string) string {
 
 // lifetime is how long a token may live.
 func (c *cached) lifetime() time.Duration { return c.get().lifetime }
+
+// legacy tells that answers carry the older spellings too.
+func (c *cached) legacy() bool { return c.get().legacy }

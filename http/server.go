@@ -31,6 +31,7 @@ type Options struct {
 	Encryption string // key of personal data at rest; empty stores it plain
 
 	TrustProxy bool
+	Hosts      []string // names this server answers for; all when empty
 	Version    string
 	Reasons    func() []string // why the node is not ready; empty means ready
 	Metrics    http.Handler    // nil keeps them off this listener
@@ -51,7 +52,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	deps, err := dependencies(o, tokens)
+	deps, err := dependencies(o, tokens, values)
 	if err != nil {
 		return nil, err
 	}
@@ -61,13 +62,13 @@ func New(o Options) (http.Handler, error) {
 	}
 	mux, err := api.NewMux(api.Options{
 		Surfaces: all, Reader: o.Reader, Authorise: authorise, BodyHash: o.BodyHash, Epoch: o.Epoch,
-		Proxies: api.Proxies{LastHop: o.TrustProxy}, Logger: o.Logger, Observe: o.Observe, Fatal: o.Fatal,
+		Proxies: api.Proxies{LastHop: o.TrustProxy}, Hosts: o.Hosts, Logger: o.Logger, Observe: o.Observe, Fatal: o.Fatal,
 		Fallback: aevion.Envelope{}, Strict: o.Strict,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
-	return withHealth(mux, o), nil
+	return withHealth(aevion.OlderRequests(mux, values.legacy), o), nil
 }
 
 func nonEmpty(text string) []string {
@@ -83,7 +84,7 @@ var errServiceKey = &api.Problem{Kind: fsm.Forbidden, Code: "admin_or_service_ke
 // authorise checks an actor's session in the view that a handler reads.
 func authorise(v *store.View, who fsm.Actor, _ string) error { return identity.Authorize(v, who) }
 
-func dependencies(o Options, tokens *auth.Tokens) (aevion.Deps, error) {
+func dependencies(o Options, tokens *auth.Tokens, values *cached) (aevion.Deps, error) {
 	passwords, err := secret.NewPasswords(secret.PasswordOptions{})
 	if err != nil {
 		return aevion.Deps{}, err
@@ -93,7 +94,7 @@ func dependencies(o Options, tokens *auth.Tokens) (aevion.Deps, error) {
 		return aevion.Deps{}, err
 	}
 	return aevion.Deps{
-		Proposer: o.Proposer, Passwords: passwords, Fields: fields, Blind: o.Blind, Verify: o.Verify,
+		Proposer: o.Proposer, Passwords: passwords, Fields: fields, Blind: o.Blind, Verify: o.Verify, Legacy: values.legacy,
 		Issue: func(user aevion.Holder, session store.ID, at store.Time, lifetime time.Duration) (string, error) {
 			issued := at.Std()
 			return tokens.Issue(auth.Claims{
@@ -101,7 +102,11 @@ func dependencies(o Options, tokens *auth.Tokens) (aevion.Deps, error) {
 				Issued: issued, Expires: issued.Add(lifetime),
 			})
 		},
-		Times: func(token string) (issued, expires int64, err error) {
+		Times: func(authorization string) (issued, expires int64, err error) {
+			token, err := auth.Bearer(&http.Request{Header: http.Header{"Authorization": {authorization}}})
+			if err != nil {
+				return 0, 0, err
+			}
 			claims, err := tokens.Verify(token)
 			return claims.Issued.Unix(), claims.Expires.Unix(), err
 		},

@@ -9,11 +9,18 @@ import (
 
 // Envelope is the form of all answers: bare results, and problems with their
 // code as "error" and a text for people.
-type Envelope struct{}
+type Envelope struct {
+	legacy func() bool // answers carry the older spellings too
+	prefix string      // of the area
+}
 
-// Result appends out itself.
-func (Envelope) Result(dst []byte, _ *api.Call, out any) ([]byte, error) {
-	return api.AppendJSON(dst, out)
+// Result appends out itself, for older clients with its older spellings.
+func (e Envelope) Result(dst []byte, c *api.Call, out any) ([]byte, error) {
+	if e.legacy == nil || !e.legacy() {
+		return api.AppendJSON(dst, out)
+	}
+	route := c.Route()
+	return appendOlder(dst, out, dialects[route.Method+" "+e.prefix+route.Pattern].answer)
 }
 
 // Problem appends error, message and the members of the problem.

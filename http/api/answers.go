@@ -39,6 +39,9 @@ func (a *Area) problems(r Route) ([]*Problem, error) {
 	}
 	if !r.Spec.Auth.Public() {
 		add(fsm.Unauthenticated, CodeAuthRequired)
+	}
+	if r.raw == nil { // it reads: see Call.Read
+		add(fsm.Invalid, CodeValidation)
 		add(fsm.Unavailable, CodeUnavailable)
 	}
 	if r.Spec.Role != "" {
@@ -46,8 +49,8 @@ func (a *Area) problems(r Route) ([]*Problem, error) {
 	}
 	add(fsm.Invalid, r.Spec.Codes...)
 	if r.Writes() {
-		add(fsm.Invalid, CodeValidation, CodePayloadTooLarge, CodeMediaType)
-		add(fsm.Unavailable, CodeUnavailable, CodeOutcomeUnknown, CodeWritesFrozen)
+		add(fsm.Invalid, CodePayloadTooLarge, CodeMediaType)
+		add(fsm.Unavailable, CodeOutcomeUnknown, CodeWritesFrozen)
 		if a.StrictFields {
 			add(fsm.Invalid, CodeUnknownField)
 		}
@@ -82,8 +85,6 @@ func (a *Area) inputProblems(r Route) (problems []*Problem, err error) {
 			add(fsm.NotFound, CodeNotFound)
 		case f.Type == cursorType:
 			add(fsm.Invalid, CodeInvalidCursor)
-		case f.Tag.Get("query") != "" || f.Tag.Get("header") != "":
-			add(fsm.Invalid, CodeValidation)
 		}
 	}
 	return problems, nil

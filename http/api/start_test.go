@@ -161,3 +161,21 @@ func TestAnswersOfARoute(t *testing.T) {
 		t.Errorf("answers %s", strings.Join(got, " "))
 	}
 }
+
+// A public route that reads may be asked for a level it does not know, or find
+// no leader.
+func TestAnswersOfAPublicRead(t *testing.T) {
+	area := Area{Envelope: ProblemDetails{}}
+	route := Get("/stats", func(*Call, Empty) (Empty, error) { return Empty{}, nil }, Spec{Summary: "x", Auth: Public})
+	answers, err := area.Answers(route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range answers {
+		got = append(got, a.Code)
+	}
+	if want := "validation_failed rate_limit_exceeded internal_error unavailable"; strings.Join(got, " ") != want {
+		t.Errorf("answers %s", strings.Join(got, " "))
+	}
+}

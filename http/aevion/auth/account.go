@@ -62,7 +62,7 @@ func (a *Area) register(c *api.Call, in registerRequest) (loginResponse, error) 
 	}
 	hash, err := a.Passwords.Hash(c, in.Password)
 	if err != nil {
-		return loginResponse{}, err
+		return loginResponse{}, busy(err)
 	}
 	lifetime, err := a.lifetime(c)
 	if err != nil {
@@ -93,75 +93,6 @@ func (a *Area) loggedIn(done identity.LoggedIn, lifetime time.Duration) (loginRe
 		return loginResponse{}, err
 	}
 	return loginResponse{Token: token, SessionID: done.Session, User: userView{u.ID, u.Email, u.Name, u.Role}}, nil
-}
-
-type loginRequest struct {
-	Email    string `json:"email" validate:"required" mod:"trim,lower"`
-	Password string `json:"password" validate:"required,max=200"`
-}
-
-// login verifies the password here, at the door; the log opens the session if
-// the credential is still the one verified.
-func (a *Area) login(c *api.Call, in loginRequest) (loginResponse, error) {
-	found, err := a.verify(c, in.Email, in.Password)
-	if err != nil {
-		return loginResponse{}, err
-	}
-	if !found.right {
-		return loginResponse{}, a.refuse(c, found.user, "login.failed")
-	}
-	done, err := identity.StartSession.Submit(c, a.Proposer, identity.Login{
-		Surface: identity.AEVION, User: found.user, Version: found.version,
-	})
-	if err != nil {
-		return loginResponse{}, err
-	}
-	return a.loggedIn(done, found.lifetime)
-}
-
-// verified is what the door knows about an attempt to prove a password.
-type verified struct {
-	user     store.ID // empty for nobody
-	version  uint64   // of the credential
-	right    bool
-	lifetime time.Duration
-}
-
-// verify takes the same time for right, wrong and unknown.
-func (a *Area) verify(c *api.Call, email, password string) (found verified, err error) {
-	var hash string
-	err = c.Read(func(v *store.View) error {
-		found.lifetime = time.Duration(settings.TokenLifetime.Of(v)) * time.Microsecond
-		u, ok := identity.ByEmail(v, email)
-		if !ok {
-			return nil
-		}
-		credential, ok := identity.CredentialOf(v, identity.AEVION, u.ID)
-		if ok {
-			found.user, found.version, hash = u.ID, credential.Version, credential.Hash
-		}
-		return nil
-	})
-	if err != nil {
-		return found, err
-	}
-	if hash == "" {
-		return found, a.Passwords.VerifyNobody(c, password)
-	}
-	found.right, _, err = a.Passwords.Verify(c, hash, password)
-	return found, err
-}
-
-// refuse answers a wrong password and puts the attempt on the trail of the user
-// it was aimed at.
-func (a *Area) refuse(c *api.Call, user store.ID, action string) error {
-	if user == "" {
-		return identity.ErrBadCredentials
-	}
-	if _, err := identity.RecordFailure.Submit(c, a.Proposer, identity.Failure{User: user, Action: action}); err != nil {
-		return err
-	}
-	return identity.ErrBadCredentials
 }
 
 type profileView struct {
@@ -200,7 +131,7 @@ func (a *Area) me(c *api.Call, _ api.Empty) (out meResponse, err error) {
 	}
 	who := c.Actor()
 	out.Payload.Subject, out.Payload.Email, out.Payload.Session = who.ID, who.Email, who.Session
-	out.Payload.Issued, out.Payload.Expires, err = a.Times(strings.TrimPrefix(c.Header("Authorization"), "Bearer "))
+	out.Payload.Issued, out.Payload.Expires, err = a.Times(c.Header("Authorization"))
 	return out, err
 }
 
@@ -218,40 +149,8 @@ func (a *Area) rename(c *api.Call, in renameRequest) (renameResponse, error) {
 	return renameResponse{Updated: true, Name: u.Name}, err
 }
 
-type passwordRequest struct {
-	Current string `json:"currentPassword" validate:"required,max=200"`
-	New     string `json:"newPassword" validate:"required,min=6,max=200"`
-}
-
-type passwordResponse struct {
-	Changed bool `json:"changed"`
-}
-
-func (a *Area) changePassword(c *api.Call, in passwordRequest) (passwordResponse, error) {
-	found, err := a.verifyActor(c, in.Current)
-	if err != nil {
-		return passwordResponse{}, err
-	}
-	if !found.right {
-		return passwordResponse{}, a.refuse(c, found.user, "password.change.failed")
-	}
-	hash, err := a.Passwords.Hash(c, in.New)
-	if err != nil {
-		return passwordResponse{}, err
-	}
-	_, err = identity.SetPassword.Submit(c, a.Proposer, identity.ChangePassword{
-		Surface: identity.AEVION, Version: found.version, Hash: hash,
-	})
-	return passwordResponse{Changed: true}, err
-}
-
-// verifyActor verifies the password of whoever asks.
-func (a *Area) verifyActor(c *api.Call, password string) (verified, error) {
-	return a.verify(c, c.Actor().Email, password)
-}
-
 type deleteRequest struct {
-	Password string `json:"password,omitempty" validate:"max=200" doc:"Verified when given"`
+	Password api.Optional[string] `json:"password,omitzero" validate:"max=200" doc:"Verified when given"`
 }
 
 type deleteResponse struct {
@@ -260,8 +159,8 @@ type deleteResponse struct {
 
 func (a *Area) deleteAccount(c *api.Call, in deleteRequest) (deleteResponse, error) {
 	request := identity.Delete{Surface: identity.AEVION}
-	if in.Password != "" {
-		found, err := a.verifyActor(c, in.Password)
+	if in.Password.Given() {
+		found, err := a.verifyActor(c, in.Password.Value)
 		if err != nil {
 			return deleteResponse{}, err
 		}

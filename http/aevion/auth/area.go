@@ -19,8 +19,8 @@ func New(deps aevion.Deps) api.Area {
 	a := &Area{deps}
 	routes := a.accountRoutes()
 	routes = append(routes, a.sessionRoutes()...)
-	routes = append(routes, a.healthRoutes()...)
-	return aevion.Area(api.Area{
+	routes = append(routes, healthRoutes()...)
+	return deps.Area(api.Area{
 		Name: "auth", Prefix: "/api/auth", Tag: "Auth", Codes: codes, Routes: routes,
 		Rejections: fsm.Rejections{identity.ErrAuthRequired},
 	})

@@ -17,9 +17,8 @@ func (a *Area) sessionRoutes() []api.Route {
 			Summary: "Revoke one own session", Auth: api.Bearer,
 			Rejections: identity.RevokeSession.Rejects, NotFound: identity.ErrNoSession,
 		}),
-		api.Post("/logout", a.logout, api.Spec{
-			Summary: "Revoke the current session", Auth: api.Bearer, Rejections: identity.RevokeSession.Rejects,
-		}),
+		// The session that asks is open, so there is nothing else to refuse.
+		api.Post("/logout", a.logout, api.Spec{Summary: "Revoke the current session", Auth: api.Bearer}),
 		api.Post("/logout-all", a.logoutAll, api.Spec{
 			Summary: "Revoke all other sessions", Auth: api.Bearer, Rejections: identity.RevokeOthers.Rejects,
 		}),
@@ -167,12 +166,15 @@ func auditCursor(cursor store.Cursor) (uint64, error) {
 	return binary.BigEndian.Uint64(cursor), nil
 }
 
-func (a *Area) healthRoutes() []api.Route {
+func healthRoutes() []api.Route {
 	return []api.Route{
-		api.Get("/health", a.health, api.Spec{Summary: "Liveness of the auth module", Auth: api.Public, Read: fsm.Stale}),
+		api.Get("/health", health, api.Spec{
+			Summary: "Liveness of the auth module", Description: aevion.HealthNote, Auth: api.Public, Read: fsm.Stale,
+		}),
 	}
 }
 
-func (a *Area) health(c *api.Call, _ api.Empty) (aevion.Health, error) {
-	return aevion.Alive(c, "auth"), nil
+func health(c *api.Call, _ api.Empty) (aevion.Health, error) {
+	h, err := aevion.Alive(c, "auth", aevion.Readable)
+	return h.Health, err
 }

@@ -14,6 +14,8 @@ import (
 // Area answers /api/qpaynet.
 type Area struct{ aevion.Deps }
 
+const prefix = "/api/qpaynet"
+
 // New makes the area.
 func New(deps aevion.Deps) api.Area {
 	a := &Area{deps}
@@ -24,8 +26,8 @@ func New(deps aevion.Deps) api.Area {
 	} {
 		routes = append(routes, group...)
 	}
-	return aevion.Area(api.Area{
-		Name: "qpaynet", Prefix: "/api/qpaynet", Tag: "QPayNet", Codes: codes, Routes: routes,
+	return deps.Area(api.Area{
+		Name: "qpaynet", Prefix: prefix, Tag: "QPayNet", Codes: codes, Routes: routes,
 		Rejections: fsm.Rejections{identity.ErrAuthRequired},
 	})
 }

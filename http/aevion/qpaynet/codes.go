@@ -42,6 +42,7 @@ var codes = api.Codes{
 	"wallet_not_found_or_not_frozen": {Status: missing, Message: "There is no such frozen wallet."},
 	"not_admin":                      {Status: forbidden, Message: "This needs an administrator of QPayNet."},
 	"not_found_or_not_pending":       {Status: missing, Message: "There is no such pending submission."},
+	"tx_already_refunded":            {Status: conflict, Message: "The transaction was refunded already."},
 	"tx_not_found":                   {Status: missing, Message: "There is no such transaction."},
 	"ledger_not_founded":             {Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "The ledger is not founded yet."},
 

@@ -11,7 +11,7 @@ var groups = map[string][]string{
 		"cannot_transfer_to_same_wallet", "recipient_not_found", "recipient_has_no_wallet", "from_wallet_not_found", "to_wallet_not_found"},
 	"idempotency": {api.CodeKeyReused, "payment_ref_conflict"},
 	"lifecycle": {"wallet_not_found", "wallet_inactive", "from_wallet_inactive", "to_wallet_inactive", "wallet_exists", "already_closed",
-		"wallet_frozen", "balance_must_be_zero", "tx_not_found"},
+		"wallet_frozen", "balance_must_be_zero", "tx_not_found", "tx_already_refunded"},
 	"rate": {api.CodeRateLimit},
 }
 
@@ -26,4 +26,10 @@ func ErrorCodes(area api.Area) map[string]map[string]string {
 		}
 	}
 	return explained
+}
+
+// Webhooks is the contract of deliveries as partners read it. Nothing is
+// delivered yet, so all of it is empty.
+func Webhooks() map[string]any {
+	return map[string]any{"eventTypes": []string{}, "headers": map[string]string{}, "retries": []string{}, "verification": ""}
 }

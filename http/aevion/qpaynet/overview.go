@@ -174,28 +174,21 @@ func (a *Area) stats(c *api.Call, _ api.Empty) (out statsResponse, err error) {
 }
 
 type healthResponse struct {
-	aevion.Health
-	DB         string    `json:"db"`
+	aevion.ModuleHealth
 	Wallets    int64     `json:"wallets"`
 	Pool       *struct{} `json:"pool"`
 	Encryption string    `json:"encryption"`
 	Stuck      int64     `json:"stuckWebhookDeliveries"`
 }
 
-// StatusCode is that of a service without storage.
-func (h healthResponse) StatusCode() int { return h.Code() }
-
-func (a *Area) health(c *api.Call, _ api.Empty) (healthResponse, error) {
-	out := healthResponse{Health: aevion.Alive(c, "qpaynet"), DB: "ok", Encryption: "disabled"}
+func (a *Area) health(c *api.Call, _ api.Empty) (out healthResponse, err error) {
+	out.Encryption = "disabled"
 	if a.Fields.Enabled() {
 		out.Encryption = "enabled"
 	}
-	err := c.Read(func(v *store.View) error {
+	out.ModuleHealth, err = aevion.Alive(c, "qpaynet", func(v *store.View) error {
 		out.Wallets = wallet.StatsOf(v).Active
 		return nil
 	})
-	if err != nil {
-		out.Status, out.DB = "down", "down"
-	}
-	return out, nil
+	return out, err
 }

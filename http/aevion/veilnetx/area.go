@@ -22,7 +22,7 @@ func New(deps aevion.Deps) []api.Area {
 	a := &Area{Deps: deps}
 	routes := append(a.entryRoutes(), a.chainRoutes()...)
 	area := func(name, prefix string, routes []api.Route) api.Area {
-		return aevion.Area(api.Area{
+		return deps.Area(api.Area{
 			Name: name, Prefix: prefix, Tag: "VeilNetX Ledger", Codes: codes, Routes: routes,
 			Rejections: fsm.Rejections{identity.ErrAuthRequired},
 		})

@@ -57,27 +57,23 @@ func (a *Area) stats(c *api.Call, _ api.Empty) (out statsResponse, err error) {
 }
 
 type healthResponse struct {
-	aevion.Health
-	DB          string   `json:"db"`
+	aevion.ModuleHealth
 	LastEntryAt api.Time `json:"lastEntryAt"`
 	Height      uint64   `json:"height"`
 }
 
-// StatusCode is that of a service without storage.
-func (h healthResponse) StatusCode() int { return h.Code() }
-
-func (a *Area) health(c *api.Call, _ api.Empty) (healthResponse, error) {
-	out := healthResponse{Health: aevion.Alive(c, "veilnetx-ledger"), DB: "ok"}
-	err := c.Read(func(v *store.View) error {
+func (a *Area) health(c *api.Call, _ api.Empty) (out healthResponse, err error) {
+	broken := false
+	out.ModuleHealth, err = aevion.Alive(c, "veilnetx-ledger", func(v *store.View) error {
 		h, err := ledger.HeadOf(v)
 		out.LastEntryAt, out.Height = api.Time(h.At), h.Height
 		if scan, ok := ledger.LatestScan(v); ok && !scan.OK {
-			out.Status = "degraded"
+			broken = true
 		}
 		return err
 	})
-	if err != nil {
-		out.Status, out.DB = "down", "down"
+	if broken {
+		out.Status = "degraded"
 	}
-	return out, nil
+	return out, err
 }

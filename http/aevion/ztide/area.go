@@ -24,7 +24,7 @@ const ServiceKey = "serviceKey"
 func New(deps aevion.Deps) api.Area {
 	a := &Area{Deps: deps}
 	routes := append(a.eventRoutes(), a.boardRoutes()...)
-	return aevion.Area(api.Area{
+	return deps.Area(api.Area{
 		Name: "ztide", Prefix: "/api/ztide", Tag: "Z-Tide", Codes: codes, Routes: routes,
 		Rejections: fsm.Rejections{identity.ErrAuthRequired},
 	})

@@ -165,22 +165,14 @@ func (a *Area) rank(c *api.Call, in rankRequest) (out rankResponse, err error) {
 }
 
 type healthResponse struct {
-	aevion.Health
-	DB          string `json:"db"`
-	RankedUsers int64  `json:"rankedUsers"`
+	aevion.ModuleHealth
+	RankedUsers int64 `json:"rankedUsers"`
 }
 
-// StatusCode is that of a service without storage.
-func (h healthResponse) StatusCode() int { return h.Code() }
-
-func (a *Area) health(c *api.Call, _ api.Empty) (healthResponse, error) {
-	out := healthResponse{Health: aevion.Alive(c, "ztide"), DB: "ok"}
-	err := c.Read(func(v *store.View) error {
+func (a *Area) health(c *api.Call, _ api.Empty) (out healthResponse, err error) {
+	out.ModuleHealth, err = aevion.Alive(c, "ztide", func(v *store.View) error {
 		out.RankedUsers = reputation.TotalsOf(v).Users
 		return nil
 	})
-	if err != nil {
-		out.Status, out.DB = "down", "down"
-	}
-	return out, nil
+	return out, err
 }

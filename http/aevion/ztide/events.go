@@ -92,6 +92,13 @@ type eventResponse struct {
 	SourceModule string   `json:"sourceModule"`
 	Weight       int64    `json:"weight"`
 	CreatedAt    api.Time `json:"createdAt"`
+
+	rank reputation.Rank
+}
+
+// Older is the rank as older clients know it.
+func (r eventResponse) Older() []aevion.OlderMember {
+	return []aevion.OlderMember{{Name: "rank", Value: rankOf(r.rank)}}
 }
 
 func (a *Area) ingest(c *api.Call, in eventRequest) (eventResponse, error) {
@@ -106,6 +113,7 @@ func (a *Area) ingest(c *api.Call, in eventRequest) (eventResponse, error) {
 		EventID: done.Event, NewScore: done.Score, PreviousRank: done.Previous.ID, NewRank: done.Rank.ID,
 		Promoted: done.Rank.Min > done.Previous.Min, Demoted: done.Rank.Min < done.Previous.Min,
 		UserID: in.UserID, Kind: in.Kind, SourceModule: in.SourceModule, Weight: weight, CreatedAt: api.Time(done.At),
+		rank: done.Rank,
 	}, err
 }
 
