@@ -24,6 +24,7 @@ type Config struct {
 	TrustProxy bool          `name:"trust-proxy" env:"AEVION_TRUST_PROXY" help:"The last hop of X-Forwarded-For is the client: a proxy of yours adds it."`
 	LogLevel   slog.Level    `name:"log-level" env:"COFFER_LOG_LEVEL" default:"info" help:"Lowest level that is logged: debug, info, warn, error."`
 	AccessLog  bool          `name:"access-log" env:"COFFER_ACCESS_LOG" default:"true" negatable:"" help:"Log every request."`
+	Pprof      bool          `name:"pprof" env:"COFFER_PPROF" help:"Serve Go profiles on the admin socket, below /debug/pprof/."`
 	DrainDelay time.Duration `name:"drain-delay" env:"COFFER_DRAIN_DELAY" default:"0s" help:"How long a stopping node still serves while it reports not ready."`
 	FlushBytes int64         `name:"flush-bytes" env:"COFFER_FLUSH_BYTES" default:"67108864" help:"Bytes of new state in memory that start a flush to state.db."`
 	FlushEvery time.Duration `name:"flush-interval" env:"COFFER_FLUSH_INTERVAL" default:"1s" help:"Age of new state in memory that starts a flush; 0 flushes before every answer."`

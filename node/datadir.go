@@ -21,8 +21,8 @@ type Identity struct {
 	Started bool `json:"started"`
 }
 
-// stamp binds state.db to its directory.
-func (i Identity) stamp() []byte { return []byte(i.ClusterID + "/" + i.NodeID) }
+// stamp binds state.db to its directory and to every id in node.json.
+func (i Identity) stamp() []byte { return []byte(i.ClusterID + "/" + i.NodeID + "/" + i.LedgerID) }
 
 // RefusedError says why a data directory is not opened. An operator decides.
 type RefusedError struct{ Reason string }
@@ -45,33 +45,74 @@ const (
 	lockFile     = "lock"
 	stateFile    = "state.db"
 	logFile      = "raft.db"
+	secretsDir   = "secrets"
+	unfinished   = ".new" // ends the name of a file while it is written
 )
 
 // openDataDir locks the directory and reads or makes its identity.
 func openDataDir(path, ledgerID string) (*dataDir, error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := makeDir(path); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	lock, err := lockDir(path)
+	lock, err := lockDir(path, os.O_CREATE|os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}
 	d := &dataDir{path: path, lock: lock}
-	if err := d.identify(ledgerID); err != nil {
+	err = d.removeUnfinished()
+	if err == nil {
+		err = d.identify(ledgerID)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func lockDir(path string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+// makeDir makes a directory whose name is as durable as what will be in it.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(filepath.Clean(path)))
+}
+
+// lockDir keeps every other process out of the directory until the lock is
+// closed, or this process ends.
+func lockDir(path string, flags int) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), flags, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(refused("data directory %s is in use by another process", path), lock.Close())
+	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		err = refused("data directory %s is in use by another process", path)
+	default:
+		err = fmt.Errorf("lock data directory: %w", err)
 	}
-	return lock, nil
+	return nil, errors.Join(err, lock.Close())
+}
+
+// removeUnfinished removes small files that a crash has left half written.
+func (d *dataDir) removeUnfinished() error {
+	for _, pattern := range []string{identityFile, filepath.Join(secretsDir, "*")} {
+		left, err := filepath.Glob(d.file(pattern + unfinished))
+		if err != nil {
+			return fmt.Errorf("look for unfinished files: %w", err)
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("remove unfinished file: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // close gives the lock back.
@@ -157,7 +198,7 @@ func randomHex(bytes int) string {
 // writeDurably writes a small file whole or not at all: aside, fsync, rename,
 // fsync of the directory.
 func writeDurably(path string, content []byte) error {
-	temporary := path + ".new"
+	temporary := path + unfinished
 	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -169,9 +210,14 @@ func writeDurably(path string, content []byte) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	directory, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(path string) error {
+	directory, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("sync %s: %w", path, err)
 	}
 	return errors.Join(directory.Sync(), directory.Close())
 }

@@ -14,8 +14,10 @@ type logs struct {
 	mu     sync.Mutex
 	out    io.Writer
 	buffer []byte
+	closed bool // nothing flushes any more: every record is written at once
 	stop   chan struct{}
 	done   sync.WaitGroup
+	once   sync.Once
 }
 
 const (
@@ -48,7 +50,7 @@ func (l *logs) Write(record []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.buffer = append(l.buffer, record...)
-	if len(l.buffer) >= logBuffer {
+	if l.closed || len(l.buffer) >= logBuffer {
 		l.writeOut()
 	}
 	return len(record), nil
@@ -69,8 +71,15 @@ func (l *logs) writeOut() {
 	}
 }
 
+// close writes what is left. A node that fails while it stops calls it twice,
+// and what is logged behind it still gets out.
 func (l *logs) close() {
-	close(l.stop)
+	l.once.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
+		close(l.stop)
+	})
 	l.done.Wait()
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os/user"
 	"path/filepath"
+	"time"
 
 	"coffer/http/admin"
 )
@@ -29,12 +30,15 @@ func NewOperator(dataDir string) *Operator {
 	if who, err := user.Current(); err == nil {
 		o.name = who.Username
 	}
-	o.client = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	o.client = &http.Client{Timeout: operatorPatience, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, "unix", socket)
 	}}}
 	return o
 }
+
+// operatorPatience is how long an answer of the node may take.
+const operatorPatience = 30 * time.Second
 
 // Settings returns all settings as they stand.
 func (o *Operator) Settings(ctx context.Context) (all admin.Settings, err error) {
@@ -77,24 +81,34 @@ func (o *Operator) call(ctx context.Context, method, path string, in, out any) e
 		return err
 	}
 	if response.StatusCode >= 300 {
-		return refusal(response.Status, answer)
+		return refusal(response.StatusCode, answer)
 	}
 	return json.Unmarshal(answer, out)
 }
 
-// refusal is a problem document as an error.
-func refusal(status string, body []byte) error {
+// refusal is a problem document as an error of the class that decides the exit
+// code.
+func refusal(status int, body []byte) error {
 	var problem struct {
 		Code, Title, Name, Reason, Field string
 	}
-	if err := json.Unmarshal(body, &problem); err != nil || problem.Code == "" {
-		return fmt.Errorf("the node answered %s", status)
-	}
-	text := problem.Title
-	for _, detail := range []string{problem.Name, problem.Field, problem.Reason} {
-		if detail != "" {
-			text += " " + detail
+	text := fmt.Sprintf("the node answered %d %s", status, http.StatusText(status))
+	if err := json.Unmarshal(body, &problem); err == nil && problem.Code != "" {
+		text = problem.Title
+		for _, detail := range []string{problem.Name, problem.Field, problem.Reason} {
+			if detail != "" {
+				text += " " + detail
+			}
 		}
+		text += " (" + problem.Code + ")"
 	}
-	return fmt.Errorf("%s (%s)", text, problem.Code)
+	switch {
+	case status == http.StatusForbidden:
+		return refused("%s", text)
+	case status < http.StatusInternalServerError:
+		return Usage{errors.New(text)}
+	case status == http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %s", ErrUnreachable, text)
+	}
+	return errors.New(text)
 }

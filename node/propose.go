@@ -9,6 +9,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"coffer/fsm"
+	"coffer/http/api"
 	"coffer/store"
 )
 
@@ -55,17 +56,38 @@ func (n *Node) Try(ctx context.Context, r fsm.Request) (outcome fsm.Outcome, err
 // Read runs a function on a view of the wanted freshness. What it keeps must
 // not point into raw rows.
 func (n *Node) Read(ctx context.Context, level fsm.Level, read func(*store.View) error) error {
-	index := uint64(0)
-	if level == fsm.Linearizable {
-		var err error
-		if index, err = n.cluster.ReadIndex(ctx); err != nil {
+	if err := n.catchUp(ctx, level); err != nil {
+		return err
+	}
+	v := n.db.Latest()
+	defer v.Close()
+	return read(v)
+}
+
+// sessionWait is how long a read waits for an entry that its client has seen.
+const sessionWait = 2 * time.Second
+
+// catchUp waits until views are as fresh as the level asks for.
+func (n *Node) catchUp(ctx context.Context, level fsm.Level) error {
+	switch level {
+	case fsm.Linearizable:
+		index, err := n.cluster.ReadIndex(ctx)
+		if err != nil {
 			return fmt.Errorf("read index: %w", apiError(err))
 		}
 		if err := n.machine.Await(ctx, index); err != nil {
 			return fmt.Errorf("wait for entry %d: %w", index, err)
 		}
+	case fsm.Session:
+		_, index, seen := api.SessionIndex(ctx)
+		if !seen {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, sessionWait)
+		defer cancel()
+		if err := n.machine.Await(ctx, index); err != nil {
+			return fmt.Errorf("%w: entry %d is not applied here yet: %w", api.ErrNotApplied, index, err)
+		}
 	}
-	v := n.db.View(min(index, n.db.Published()))
-	defer v.Close()
-	return read(v)
+	return nil
 }

@@ -44,24 +44,31 @@ const shortestSecret = 32
 func SecretsFrom(lookup func(string) (string, bool)) (Secrets, error) {
 	var mistakes []error
 	read := func(names ...string) Secret {
-		for _, name := range names {
-			text, err := lookupSecret(lookup, name)
-			if err != nil {
-				mistakes = append(mistakes, err)
-			}
-			if text != "" {
-				return Secret(text)
-			}
-		}
-		return ""
+		secret, err := readSecret(lookup, names...)
+		mistakes = append(mistakes, err)
+		return secret
 	}
 	s := Secrets{
 		JWT:        read("AUTH_JWT_SECRET"),
-		Salt:       read("VEILNETX_SALT", "SHARD_HMAC_SECRET"),
+		Salt:       read(saltNames...),
 		ZTideKey:   read("ZTIDE_SERVICE_KEY"),
 		Encryption: read("QPAYNET_ENCRYPTION_KEY"),
 	}
 	return s, errors.Join(mistakes...)
+}
+
+// saltNames are the variables that may hold the chain's salt.
+var saltNames = []string{"VEILNETX_SALT", "SHARD_HMAC_SECRET"}
+
+// readSecret is the first of some variables that is set.
+func readSecret(lookup func(string) (string, bool), names ...string) (Secret, error) {
+	for _, name := range names {
+		text, err := lookupSecret(lookup, name)
+		if err != nil || text != "" {
+			return Secret(text), err
+		}
+	}
+	return "", nil
 }
 
 func lookupSecret(lookup func(string) (string, bool), name string) (string, error) {
@@ -104,43 +111,67 @@ func (s *Secrets) check(mode string) error {
 	return errors.Join(mistakes...)
 }
 
+const (
+	tokenKeyFile = "jwt.key"
+	saltFile     = "chain.salt"
+)
+
 // generate fills in what development may make up, from files under the data
-// directory that survive a restart. It returns the files it has made.
+// directory that survive a restart. It returns the files it has made. A salt is
+// made for a new directory only: no chain goes on under another one.
 func (s *Secrets) generate(dir string) (made []string, err error) {
+	_, err = os.Stat(filepath.Join(dir, stateFile))
+	fresh := errors.Is(err, os.ErrNotExist)
 	for _, secret := range []struct {
 		name string
 		text *Secret
-	}{{"jwt.key", &s.JWT}, {"chain.salt", &s.Salt}} {
+		make bool
+	}{{tokenKeyFile, &s.JWT, true}, {saltFile, &s.Salt, fresh}} {
 		if *secret.text != "" {
 			continue
 		}
-		path := filepath.Join(dir, "secrets", secret.name)
-		created, err := readOrMake(path, secret.text)
+		path := filepath.Join(dir, secretsDir, secret.name)
+		*secret.text, err = storedSecret(path)
 		if err != nil {
 			return made, err
 		}
-		if created {
-			made = append(made, path)
+		if *secret.text != "" {
+			continue
 		}
+		if !secret.make {
+			return made, refused("the chain in %s has a salt already: VEILNETX_SALT is not set and there is no %s", dir, path)
+		}
+		if *secret.text, err = makeSecret(path); err != nil {
+			return made, err
+		}
+		made = append(made, path)
 	}
 	return made, nil
 }
 
-func readOrMake(path string, text *Secret) (made bool, err error) {
-	stored, err := os.ReadFile(path)
-	if err == nil {
-		*text = Secret(strings.TrimSuffix(string(stored), "\n"))
-		return false, nil
+// storedSecret reads a secret from its file; it is empty if there is none.
+func storedSecret(path string) (Secret, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return false, fmt.Errorf("read secret: %w", err)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
 	}
+	secret := Secret(strings.TrimSuffix(string(text), "\n"))
+	if len(secret) < shortestSecret {
+		return "", refused("%s is damaged: it is shorter than %d characters", path, shortestSecret)
+	}
+	return secret, nil
+}
+
+func makeSecret(path string) (Secret, error) {
 	var random [32]byte
 	// crypto/rand never fails: the runtime stops the program instead.
 	_, _ = rand.Read(random[:])
-	*text = Secret(base64.RawURLEncoding.EncodeToString(random[:]))
+	secret := Secret(base64.RawURLEncoding.EncodeToString(random[:]))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return false, fmt.Errorf("make secret: %w", err)
+		return "", fmt.Errorf("make secret: %w", err)
 	}
-	return true, writeDurably(path, []byte(*text+"\n"))
+	return secret, writeDurably(path, []byte(secret+"\n"))
 }

@@ -42,7 +42,7 @@ func (n *Node) openServer() error {
 	}
 	operators, err := coffer.NewAdmin(coffer.AdminOptions{
 		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status}, Epoch: n.epoch, Reasons: n.Reasons,
-		Metrics: metrics, Logger: n.logger, Fatal: n.fatal,
+		Metrics: metrics, Profiles: n.config.Pprof, Logger: n.logger, Fatal: n.fatal,
 	})
 	if err != nil {
 		return err

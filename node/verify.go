@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"time"
 
 	"coffer/fsm"
@@ -43,7 +47,15 @@ type Check struct {
 	// Problems are what is wrong, the first few of them.
 	Problems []string `json:"problems,omitempty"`
 	// Fault is the first bad entry of the chain.
-	Fault *ledgerchain.Fault `json:"fault,omitempty"`
+	Fault *BadEntry `json:"fault,omitempty"`
+}
+
+// BadEntry is the first entry of the chain that is not what it must be.
+type BadEntry struct {
+	Index    uint64             `json:"index"`
+	Reason   ledgerchain.Reason `json:"reason"`
+	Expected string             `json:"expected"`
+	Found    string             `json:"found"`
 }
 
 // VerifyReport is the result of a verification.
@@ -51,21 +63,22 @@ type VerifyReport struct {
 	DataDir  string  `json:"dataDir"`
 	NodeID   string  `json:"nodeId"`
 	LedgerID string  `json:"ledgerId"`
-	Index    uint64  `json:"index"`
+	Index    uint64  `json:"index"` // log entry whose state the file holds; what follows is replayed
 	Entries  uint64  `json:"entries"`
 	HeadHash string  `json:"headHash"`
 	RootHash string  `json:"rootHash"`
+	OK       bool    `json:"ok"`
+	ExitCode int     `json:"exitCode"`
 	Checks   []Check `json:"checks"`
 }
 
 // Code is the exit code: the first failed check decides.
 func (r *VerifyReport) Code() int {
-	for _, c := range r.Checks {
-		if !c.OK {
-			return c.Code
-		}
+	failed := slices.IndexFunc(r.Checks, func(c Check) bool { return !c.OK })
+	if failed < 0 {
+		return VerifyOK
 	}
-	return VerifyOK
+	return r.Checks[failed].Code
 }
 
 // check is one kind of verification.
@@ -105,35 +118,81 @@ type verifier struct {
 }
 
 // Verify recomputes everything that can be recomputed from the files of a
-// stopped node. It changes nothing and refuses a directory in use.
+// stopped node. It changes nothing and refuses a directory in use. Damage is in
+// the report; an error means that there was nothing to verify.
 func Verify(ctx context.Context, given Verification) (*VerifyReport, error) {
+	report := &VerifyReport{DataDir: given.DataDir}
 	identity, err := readIdentity(given.DataDir)
+	var damaged *RefusedError
+	if errors.As(err, &damaged) {
+		return report, report.unreadable(err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(given.DataDir)
+	report.NodeID, report.LedgerID = identity.NodeID, identity.LedgerID
+	unlock, err := lockToRead(given.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer unlock()
 	salts, err := keyRing(given.Salt)
 	if err != nil {
 		return nil, err
+	}
+	if err := missing(given.DataDir, identity); err != nil {
+		return report, report.unreadable(err)
 	}
 	schema, err := fsm.Schema(modules.All())
 	if err != nil {
 		return nil, err
 	}
-	report := &VerifyReport{DataDir: given.DataDir, NodeID: identity.NodeID, LedgerID: identity.LedgerID}
 	db, err := store.Inspect(store.Options{Path: filepath.Join(given.DataDir, stateFile), Schema: schema, Stamp: identity.stamp()})
 	if err != nil {
-		report.Checks = []Check{{Name: "open", Code: VerifyDamaged, Problems: []string{err.Error()}}}
-		return report, nil
+		return report, report.unreadable(err)
 	}
-	defer db.Close()
 	v := &verifier{ctx: ctx, given: given, view: db.Latest(), salts: salts, report: report}
-	defer v.view.Close()
-	return report, v.run()
+	err = v.run()
+	v.view.Close()
+	return report, errors.Join(err, db.Close())
+}
+
+// lockToRead keeps nodes from opening the directory, without writing to it: it
+// may be a copy on read-only media, which needs no lock.
+func lockToRead(dir string) (unlock func(), err error) {
+	lock, err := lockDir(dir, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = lock.Close() }, nil // nothing was written
+}
+
+// missing reports files that must be there once a node has run.
+func missing(dir string, i Identity) error {
+	for _, name := range []string{stateFile, logFile} {
+		_, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) && i.Started {
+			return refused("%s has vanished from %s", name, dir)
+		}
+		if err != nil {
+			return fmt.Errorf("open data directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// unreadable notes damage that keeps the files from being verified at all. What
+// the system refuses is no damage but an error.
+func (r *VerifyReport) unreadable(err error) error {
+	var system *fs.PathError
+	if errors.As(err, &system) || errors.Is(err, store.ErrInUse) {
+		return err
+	}
+	r.Checks = []Check{{Name: "open", Code: VerifyDamaged, Problems: []string{err.Error()}}}
+	return nil
 }
 
 func keyRing(salt Secret) (*ledgerchain.KeyRing, error) {
@@ -148,12 +207,12 @@ func keyRing(salt Secret) (*ledgerchain.KeyRing, error) {
 }
 
 func (v *verifier) run() error {
-	v.report.Index = v.view.Index()
 	v.describe()
 	for _, c := range checks {
 		if !v.wanted(c.name) {
 			continue
 		}
+		v.progress(c.name, 0, 0)
 		done := Check{Name: c.name, OK: true, Code: c.code}
 		started := time.Now()
 		err := v.guarded(c, &done)
@@ -167,13 +226,11 @@ func (v *verifier) run() error {
 	return v.ctx.Err()
 }
 
-// describe fills in what the file says about itself; damage shows in the checks.
+// describe fills in what the file says about itself, as far as it can be read;
+// what cannot is for the checks to report.
 func (v *verifier) describe() {
-	defer func() {
-		if damage, ok := recover().(store.Corruption); ok {
-			v.report.HeadHash = damage.Error()
-		}
-	}()
+	v.report.Index = v.view.Index()
+	defer func() { _ = recover() }()
 	v.report.Entries = ledgerchain.Size(v.view)
 	if state, err := ledgerchain.StateOf(v.view); err == nil {
 		v.report.HeadHash, v.report.RootHash = state.Head.Chain.String(), state.Tree.Root().String()
@@ -181,19 +238,13 @@ func (v *verifier) describe() {
 }
 
 func (v *verifier) wanted(name string) bool {
-	if len(v.given.Only) == 0 {
-		return true
-	}
-	for _, only := range v.given.Only {
-		if only == name {
-			return true
-		}
-	}
-	return false
+	return len(v.given.Only) == 0 || slices.Contains(v.given.Only, name)
 }
 
-// guarded turns damage that a check runs into into a finding.
+// guarded turns damage that a check runs into into a finding: a panic of ours
+// or of bbolt, or a page that the disk does not give.
 func (v *verifier) guarded(c check, done *Check) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if fault := recover(); fault != nil {
 			done.add(fmt.Errorf("%v", fault))
@@ -203,6 +254,11 @@ func (v *verifier) guarded(c check, done *Check) (err error) {
 }
 
 const shownProblems = 20
+
+func (c *Check) blame(f *ledgerchain.Fault) {
+	c.Fault = &BadEntry{Index: f.Index, Reason: f.Reason, Expected: f.Expected, Found: f.Found}
+	c.add(f)
+}
 
 func (c *Check) add(err error) {
 	if len(c.Problems) < shownProblems {
@@ -224,7 +280,7 @@ func (v *verifier) pages(done *Check) error {
 func (v *verifier) rows(done *Check) error {
 	v.view.Check(func(p store.Problem) { done.add(p) }, func(c store.Checked) {
 		done.Rows += c.Rows
-		v.progress(c.Name, c.Rows, 0)
+		v.progress(done.Name, done.Rows, 0)
 	})
 	return nil
 }
@@ -239,7 +295,7 @@ func (v *verifier) invariants(done *Check) error {
 			if err := invariant.Check(v.view); err != nil {
 				done.add(fmt.Errorf("%s: %s: %w", module.Name, invariant.Name, err))
 			}
-			v.progress(module.Name, done.Rows, 0)
+			v.progress(done.Name, done.Rows, 0)
 		}
 	}
 	return nil
@@ -270,29 +326,3 @@ func (v *verifier) balances(done *Check) error {
 }
 
 const progressStep = 16 << 10
-
-// tree compares the Merkle root and every stored tile with the entries.
-func (v *verifier) tree(done *Check) error {
-	state, err := ledgerchain.StateOf(v.view)
-	if errors.Is(err, ledgerchain.ErrNotFounded) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	done.Rows = state.Tree.Size()
-	if v.end == nil { // the chain check did not run
-		if _, err := v.verifyChain(nil, done); err != nil {
-			return err
-		}
-	}
-	if v.end != nil && v.end.Fault() == nil {
-		if err := v.end.CheckEnd(&state); err != nil {
-			done.add(err)
-		}
-	}
-	if err := ledgerchain.CheckTiles(v.view); err != nil {
-		done.add(err)
-	}
-	return nil
-}

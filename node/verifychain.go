@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -13,7 +14,8 @@ import (
 // stretch is how many entries one goroutine verifies at a time.
 const stretch = 64 << 10
 
-// chain recomputes every entry: sequence, links, commitments, keyed hashes.
+// chain recomputes every entry: sequence, links, commitments, keyed hashes, and
+// whether the last one is the end that is stored.
 func (v *verifier) chain(done *Check) error {
 	if v.salts == nil {
 		done.Note = "keyed check not done: no salt given"
@@ -23,16 +25,64 @@ func (v *verifier) chain(done *Check) error {
 		return err
 	}
 	done.Rows = run.End().Size
-	if fault := run.Fault(); fault != nil {
-		done.Fault = fault
-		done.add(fault)
-		return nil
-	}
 	if n := run.Erased(); n > 0 {
 		done.Note = fmt.Sprintf("%d openings are erased and were not checked", n)
 	}
+	fault := run.Fault()
+	if fault == nil {
+		if fault, err = v.compareEnd(run); err != nil {
+			return err
+		}
+	}
+	if fault != nil && fault.Reason != ledgerchain.RootMismatch {
+		done.blame(fault)
+	}
 	if n := run.Unkeyed(); n > 0 && v.salts != nil {
-		done.add(fmt.Errorf("the keyed hashes of %d entries are under another salt than the one given (%x)", n, v.saltID()))
+		done.add(fmt.Errorf("%d entries are under another salt than %s, the one given; the chain goes on under %s",
+			n, v.saltID(), run.End().SaltID))
+	}
+	return nil
+}
+
+// compareEnd compares the end of the chain with the stored one.
+func (v *verifier) compareEnd(run *ledgerchain.Run) (*ledgerchain.Fault, error) {
+	state, err := ledgerchain.StateOf(v.view)
+	if err != nil {
+		return nil, err
+	}
+	var fault *ledgerchain.Fault
+	if err := run.CheckEnd(&state); err != nil && !errors.As(err, &fault) {
+		return nil, err
+	}
+	return fault, nil
+}
+
+// tree compares the Merkle root and every stored tile with the entries.
+func (v *verifier) tree(done *Check) error {
+	run := v.end
+	if run == nil { // the chain check did not run
+		var err error
+		if run, err = v.verifyChain(nil, done); err != nil || run == nil {
+			return err
+		}
+	}
+	done.Rows = run.End().Size
+	fault := run.Fault()
+	if fault == nil {
+		var err error
+		if fault, err = v.compareEnd(run); err != nil {
+			return err
+		}
+	}
+	switch {
+	case fault == nil:
+	case fault.Reason == ledgerchain.RootMismatch:
+		done.blame(fault)
+	default:
+		done.Note = fmt.Sprintf("the root was not compared: the chain is broken at entry %d", fault.Index)
+	}
+	if err := ledgerchain.CheckTiles(v.view); err != nil {
+		done.add(err)
 	}
 	return nil
 }
@@ -48,14 +98,17 @@ func (v *verifier) saltID() ledgerchain.SaltID {
 // verifyChain verifies stretches of the chain on all processors and joins them
 // in order. It stops behind the first fault.
 func (v *verifier) verifyChain(salts *ledgerchain.KeyRing, done *Check) (*ledgerchain.Run, error) {
+	total := ledgerchain.Size(v.view)
 	ledgerID, err := ledgerchain.LedgerID(v.view)
 	if errors.Is(err, ledgerchain.ErrNotFounded) {
+		if total > 0 {
+			done.add(fmt.Errorf("there are %d entries of a ledger that was never founded", total))
+		}
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	total := ledgerchain.Size(v.view)
 	pieces := int((total + stretch - 1) / stretch)
 	results := make([]chan *ledgerchain.Run, pieces)
 	for i := range results {
@@ -88,30 +141,26 @@ func (v *verifier) verifyChain(salts *ledgerchain.KeyRing, done *Check) (*ledger
 }
 
 // verifyStretch verifies one stretch by itself, taking the row before at its
-// word; joining checks that word.
-func (v *verifier) verifyStretch(ledgerID string, salts *ledgerchain.KeyRing, from uint64, skip bool) *ledgerchain.Run {
-	head := ledgerchain.GenesisHead(ledgerID)
-	if from > 0 {
-		before, err := ledgerchain.HeadBefore(v.view, from)
-		if err != nil {
-			// The stretch before has found the same row and says so.
-			return ledgerchain.NewRun(ledgerchain.Head{Size: from}, salts)
-		}
-		head = before
-	}
-	run := ledgerchain.NewRun(head, salts)
-	if !skip {
-		verifyRows(v, run, from+stretch)
-	}
-	return run
-}
-
-// verifyRows verifies rows; damaged pages are damaged rows.
-func verifyRows(v *verifier, run *ledgerchain.Run, to uint64) {
+// word; joining checks that word. Damaged pages are damaged rows.
+func (v *verifier) verifyStretch(ledgerID string, salts *ledgerchain.KeyRing, from uint64, skip bool) (run *ledgerchain.Run) {
+	run = ledgerchain.NewRun(ledgerchain.Head{Size: from}, salts)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if fault := recover(); fault != nil {
 			run.Damaged(fmt.Errorf("%v", fault))
 		}
 	}()
-	ledgerchain.VerifyRows(v.view, run, to)
+	head := ledgerchain.GenesisHead(ledgerID)
+	if from > 0 {
+		before, err := ledgerchain.HeadBefore(v.view, from)
+		if err != nil {
+			return run // the stretch before has found the same row and says so
+		}
+		head = before
+	}
+	run = ledgerchain.NewRun(head, salts)
+	if !skip {
+		ledgerchain.VerifyRows(v.view, run, from+stretch)
+	}
+	return run
 }

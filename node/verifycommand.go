@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,6 +39,8 @@ func VerifyCommand(ctx context.Context, f VerifyFlags, lookup func(string) (stri
 	if err != nil {
 		return VerifyUsage, err
 	}
+	report.ExitCode = report.Code()
+	report.OK = report.ExitCode == VerifyOK
 	if f.JSON {
 		encoder := json.NewEncoder(f.Out)
 		encoder.SetIndent("", "  ")
@@ -58,73 +59,33 @@ func VerifyCommand(ctx context.Context, f VerifyFlags, lookup func(string) (stri
 func verifySalt(f VerifyFlags, lookup func(string) (string, bool)) (Secret, error) {
 	if f.SaltFile != "" {
 		text, err := os.ReadFile(f.SaltFile)
-		return Secret(strings.TrimSuffix(string(text), "\n")), err
+		if err != nil {
+			return "", fmt.Errorf("--salt-file: %w", err)
+		}
+		return Secret(strings.TrimSuffix(string(text), "\n")), nil
 	}
-	secrets, err := SecretsFrom(lookup)
-	if err != nil || secrets.Salt != "" {
-		return secrets.Salt, err
+	if salt, err := readSecret(lookup, saltNames...); err != nil || salt != "" {
+		return salt, err
 	}
-	text, err := os.ReadFile(filepath.Join(f.DataDir, "secrets", "chain.salt"))
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	return Secret(strings.TrimSuffix(string(text), "\n")), err
+	return storedSecret(filepath.Join(f.DataDir, secretsDir, saltFile))
 }
 
 // print writes one line per check, and what is wrong below it.
 func (r *VerifyReport) print(out io.Writer) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: ledger %s, node %s, log index %d\n", r.DataDir, r.LedgerID, r.NodeID, r.Index)
-	fmt.Fprintf(&text, "%d entries, head %s, root %s\n", r.Entries, r.HeadHash, r.RootHash)
+	fmt.Fprintf(&text, "%s: ledger %s, node %s\n", r.DataDir, orDash(r.LedgerID), orDash(r.NodeID))
+	fmt.Fprintf(&text, "state of log index %d: %d entries, head %s, root %s\n", r.Index, r.Entries, orDash(r.HeadHash), orDash(r.RootHash))
 	for _, c := range r.Checks {
 		verdict := "ok"
 		if !c.OK {
 			verdict = "FAILED"
 		}
-		fmt.Fprintf(&text, "%-11s %-7s %12d rows %9.2f s  %s\n", c.Name, verdict, c.Rows, c.Seconds, c.Note)
+		line := fmt.Sprintf("%-11s %-7s %12d rows %9.2f s  %s", c.Name, verdict, c.Rows, c.Seconds, c.Note)
+		fmt.Fprintln(&text, strings.TrimRight(line, " "))
 		for _, problem := range c.Problems {
 			fmt.Fprintf(&text, "            %s\n", problem)
 		}
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
-}
-
-// bar shows progress on a terminal and nothing anywhere else.
-type bar struct {
-	out   *os.File
-	shown bool
-}
-
-func newBar(out *os.File) *bar {
-	if out == nil {
-		return &bar{}
-	}
-	info, err := out.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return &bar{}
-	}
-	return &bar{out: out}
-}
-
-const barWidth = 40
-
-func (b *bar) show(check string, done, total uint64) {
-	if b.out == nil {
-		return
-	}
-	b.shown = true
-	if total == 0 {
-		fmt.Fprintf(b.out, "\r\033[K%-32s %d", check, done)
-		return
-	}
-	filled := int(done * barWidth / total)
-	fmt.Fprintf(b.out, "\r\033[K%-12s [%s%s] %3d%% %d of %d", check,
-		strings.Repeat("#", filled), strings.Repeat(" ", barWidth-filled), done*100/total, done, total)
-}
-
-func (b *bar) clear() {
-	if b.shown {
-		fmt.Fprint(b.out, "\r\033[K")
-	}
 }
