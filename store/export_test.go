@@ -202,4 +202,3 @@ func exported(a *archive, path string) (state exportedState, err error) {
 	})
 	return state, err
 }
-
