@@ -79,7 +79,7 @@ func (c *Cluster) fitLog() bool {
 	if !c.budget.due(bytes, all, trailing) {
 		return true
 	}
-	err := c.await(func() raft.Future { return c.raft.Snapshot() })
+	err := c.await(func() raft.Future { return c.raft().Snapshot() })
 	if errors.Is(err, ErrStopping) {
 		return true
 	}
@@ -94,13 +94,13 @@ func (c *Cluster) fitLog() bool {
 func (c *Cluster) reload(edit func(*raft.ReloadableConfig)) {
 	c.reloading.Lock()
 	defer c.reloading.Unlock()
-	before := c.raft.ReloadableConfig()
+	before := c.raft().ReloadableConfig()
 	after := before
 	edit(&after)
 	if after == before {
 		return
 	}
-	if err := c.raft.ReloadConfig(after); err != nil {
+	if err := c.raft().ReloadConfig(after); err != nil {
 		c.logger.Error("raft refused a configuration", "error", err)
 	}
 }
@@ -120,5 +120,5 @@ func (c *Cluster) await(begin func() raft.Future) error {
 // Truncate lets the machine flush and raft drop what the budget and the trailing entries allow. It returns when that is
 // done. Raft answers with an error while nothing was applied since the start.
 func (c *Cluster) Truncate() error {
-	return c.await(func() raft.Future { return c.raft.Snapshot() })
+	return c.await(func() raft.Future { return c.raft().Snapshot() })
 }

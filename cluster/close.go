@@ -41,15 +41,18 @@ func (c *Cluster) shutdown(ctx context.Context) error {
 	close(c.stop)
 	c.queue.end()
 
-	stopped := c.raft.Shutdown()
 	close(c.failure.released)
-	err := c.network.Close() // a stalled connection would hold raft up
-	err = errors.Join(err, stopped.Error())
+	<-c.workers.mender
+	last := c.stack.Load()
+	stopped := last.raft.Shutdown()
+	err := last.network.Close() // a stalled connection would hold raft up
+	err = errors.Join(err, closeStream(c.stream), stopped.Error())
 	close(c.halted)
+	<-c.workers.receiver
 	<-c.workers.sealer
 	<-c.workers.drainer
 	<-c.workers.keeper
-	c.settle()
+	c.leave(last)
 	return errors.Join(err, c.storage.close())
 }
 
@@ -65,16 +68,4 @@ func (c *Cluster) patient(ctx context.Context, limit time.Duration, done <-chan 
 	}
 	requests, _, _ := c.queue.load()
 	c.logger.Warn("stopping early", "unfinished", what, "requests", requests)
-}
-
-// settle waits for the last answers. Raft never resolves what was still in its queues when it stopped and offers no way
-// to stop waiting for it, so after a moment the answering goroutine is left behind; its waiters have ended with stop.
-func (c *Cluster) settle() {
-	close(c.flights)
-	timer := time.NewTimer(lostGrace)
-	defer timer.Stop()
-	select {
-	case <-c.workers.answerer:
-	case <-timer.C:
-	}
 }

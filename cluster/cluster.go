@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 )
@@ -17,8 +19,13 @@ type Cluster struct {
 	id           raft.ServerID
 	logger       *slog.Logger
 	observe      Observe
-	raft         *raft.Raft
-	network      transport
+	cfg          Config
+	stream       raft.StreamLayer
+	port         *Port // nil without one
+	stack        atomic.Pointer[stack]
+	machine      *guardedMachine
+	snapshots    raft.SnapshotStore
+	valve        *valve
 	storage      *storage
 	failure      *failure
 	applied      func() uint64
@@ -26,8 +33,8 @@ type Cluster struct {
 	beginRequest func(term uint64) []byte
 
 	queue      *queue
-	requests   [][]byte    // reused by the sealer
-	flights    chan *entry // handed to raft, in order
+	requests   [][]byte   // reused by the sealer
+	launching  sync.Mutex // held while an entry is handed to the present stack
 	leadership *leadership
 	notify     chan bool // raft's notifications
 	budget     *budget
@@ -43,7 +50,7 @@ type Cluster struct {
 }
 
 // workers are the goroutines that Close waits for, one by one because they end in an order.
-type workers struct{ sealer, answerer, governor, drainer, keeper <-chan struct{} }
+type workers struct{ sealer, governor, drainer, keeper, mender, receiver <-chan struct{} }
 
 // Open starts this node with the files it finds, or refuses with *Refused if they do not belong together.
 //
@@ -65,8 +72,10 @@ func open(cfg Config, machine raft.BatchingFSM, snapshots raft.SnapshotStore, se
 		return nil, errors.Join(err, closeStream(cfg.Stream))
 	}
 	c := newCluster(cfg, files, f, seal)
-	if err := c.start(cfg, machine, snapshots); err != nil {
-		return nil, errors.Join(err, files.close())
+	c.snapshots = guardedSnapshots{snapshots}
+	c.machine = newGuardedMachine(machine, files.logs, c.valve, c.membershipApplied)
+	if err := c.start(cfg); err != nil {
+		return nil, errors.Join(err, closeStream(cfg.Stream), files.close())
 	}
 	return c, nil
 }
@@ -79,10 +88,12 @@ func closeStream(stream raft.StreamLayer) error {
 }
 
 func newCluster(cfg Config, files *storage, f *failure, seal func([][]byte) ([]byte, error)) *Cluster {
+	port, _ := cfg.Stream.(*Port)
 	c := &Cluster{
+		cfg: cfg, stream: cfg.Stream, port: port, valve: newValve(cfg.Applied),
 		id: raft.ServerID(cfg.NodeID), logger: cfg.Logger, observe: cfg.Observe,
 		storage: files, failure: f, applied: cfg.Applied, seal: seal, beginRequest: cfg.BeginTerm,
-		queue: newQueue(cfg.Limits, cfg.Backlog), flights: make(chan *entry, maxEntries),
+		queue:      newQueue(cfg.Limits, cfg.Backlog),
 		leadership: newLeadership(), notify: make(chan bool, 4), budget: newBudget(cfg.LogBudget, cfg.Timing),
 		stop: make(chan struct{}), retired: make(chan struct{}), halted: make(chan struct{}), closed: make(chan struct{}),
 	}
@@ -97,29 +108,54 @@ func (c *Cluster) durable(logs []*raft.Log) {
 	c.budget.notice(bytes)
 }
 
-// start runs raft and the goroutines around it. On error everything but the files is closed again.
-func (c *Cluster) start(cfg Config, machine raft.BatchingFSM, snapshots raft.SnapshotStore) error {
-	cache, err := raft.NewLogCache(logCache, c.storage.logs)
-	if err != nil {
-		return fmt.Errorf("start raft: %w", err)
-	}
-	c.network = newTransport(cfg)
+// start runs raft and the goroutines around it.
+func (c *Cluster) start(cfg Config) error {
 	c.failure.armed.Store(true)
-	c.raft, err = raft.NewRaft(cfg.raftConfig(c.notify), machine, cache, c.storage.votes, snapshots, c.network)
+	first, err := c.newStack(cfg)
 	if err != nil {
 		c.failure.armed.Store(false)
-		return errors.Join(fmt.Errorf("start raft: %w", err), c.network.Close())
+		return err
 	}
+	c.stack.Store(first)
 	c.workers = workers{
 		sealer:   work(c.sealEntries),
-		answerer: work(c.answerEntries),
 		governor: work(c.govern),
 		drainer:  work(func() { c.drain(c.halted) }),
 		keeper:   work(c.keepBudget),
+		mender:   work(c.mend),
+		receiver: work(c.receiveStreams),
 	}
-	c.raft.RegisterObserver(raft.NewObserver(nil, false, c.watchLeader))
 	c.kick(cfg.Timing)
 	return nil
+}
+
+// receiveStreams hands accepted connections to the present raft, until the stream is closed.
+func (c *Cluster) receiveStreams() {
+	for {
+		conn, err := c.stream.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			c.logger.Error("cannot accept a connection", "error", err)
+			if !c.rest(context.Background(), lastPause) {
+				return
+			}
+			continue
+		}
+		peer := ""
+		if known, ok := conn.(*portConn); ok {
+			peer = known.peer
+		}
+		c.stack.Load().network.receive(conn, peer)
+	}
+}
+
+// membershipApplied runs on raft's goroutine for the machine.
+func (c *Cluster) membershipApplied() {
+	if c.port != nil {
+		c.port.recheck()
+	}
 }
 
 // work runs f and returns a channel that is closed when it has returned.

@@ -174,7 +174,7 @@ func TestMeasurementsAreObserved(t *testing.T) {
 	n := start(t, cfg, &stateFile{}, seams{})
 	n.propose(t, "a")
 	n.propose(t, "b")
-	must(t, n.raft.ReloadConfig(smallest(n)))
+	must(t, n.raft().ReloadConfig(smallest(n)))
 	must(t, n.Truncate())
 	mu.Lock()
 	defer mu.Unlock()

@@ -26,6 +26,7 @@ type entry struct {
 	bytes   int64 // of the requests
 	data    []byte
 	future  raft.ApplyFuture
+	landed  bool // answered, or about to be; guarded by the queue
 }
 
 // queue holds the requests that wait for an entry.
@@ -154,14 +155,19 @@ func (q *queue) durable(logs []*raft.Log) {
 	q.wake()
 }
 
-// land counts an entry as answered, whether it was written or not.
-func (q *queue) land(e *entry) {
+// land counts an entry as answered, whether it was written or not. It returns false if somebody else answers it.
+func (q *queue) land(e *entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if e.landed {
+		return false
+	}
+	e.landed = true
 	delete(q.unwritten, &e.data[0])
 	q.entries--
 	q.release(len(e.waiters), e.bytes)
 	q.wake()
+	return true
 }
 
 // reject counts requests as answered that never became an entry.

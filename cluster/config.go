@@ -26,7 +26,7 @@ type Config struct {
 	Dir       string // existing directory that holds raft.db
 	Bootstrap bool   // become the sole voter if state and log are empty
 
-	// Stream carries raft's connections; Open owns it and closes it, also on failure.
+	// Stream carries the connections between nodes: a Port, or NoPeers. Open owns it and closes it, also on failure.
 	Stream raft.StreamLayer
 	Logger *slog.Logger
 	// Fatal is called once, on the first storage failure, and should end the process with code 70.
@@ -35,6 +35,8 @@ type Config struct {
 
 	// State is what the machine's file holds at start.
 	State State
+	// Recorded returns what the machine's file holds now. It is asked after an install; required with a Port.
+	Recorded func() State
 	// BeginTerm builds the first request of a term; it runs through the machine like any other.
 	BeginTerm func(term uint64) []byte
 	// Applied returns the machine's visible index; it must be as cheap as an atomic load.
@@ -113,6 +115,12 @@ func (c Config) complete() (Config, error) {
 	require(c.BeginTerm != nil, "begin-term request is missing")
 	require(c.Applied != nil, "applied index is missing")
 	require(c.State.Index > 0 || (c.State.Term == 0 && !c.State.Installed), "state names a term but no index")
+	_, peers := c.Stream.(*Port)
+	require(!peers || c.Recorded != nil, "recorded state is missing")
+	if c.Recorded == nil {
+		recorded := c.State
+		c.Recorded = func() State { return recorded }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -144,7 +144,7 @@ func (c *Cluster) reign(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	term := c.raft.CurrentTerm()
+	term := c.raft().CurrentTerm()
 	if err := c.beginTerm(ctx, term); err != nil {
 		if ctx.Err() == nil {
 			c.logger.Error("leading without a begun term", "term", term, "error", err)
@@ -174,13 +174,13 @@ func (c *Cluster) beginTerm(ctx context.Context, term uint64) error {
 
 // leads says whether this node leads in term, as far as it knows.
 func (c *Cluster) leads(term uint64) bool {
-	return c.raft.State() == raft.Leader && c.raft.CurrentTerm() == term
+	return c.raft().State() == raft.Leader && c.raft().CurrentTerm() == term
 }
 
 // soleVoter says whether nobody else has a vote in the newest membership.
 func (c *Cluster) soleVoter() bool {
 	voters, self := 0, false
-	for _, server := range c.raft.GetConfiguration().Configuration().Servers {
+	for _, server := range c.raft().GetConfiguration().Configuration().Servers {
 		if server.Suffrage == raft.Voter {
 			voters++
 			self = self || server.ID == c.id

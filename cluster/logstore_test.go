@@ -260,7 +260,7 @@ func TestStorageErrorsEndTheNode(t *testing.T) {
 		want string
 	}{
 		"append": {"store", func(n *node) { go n.Propose(t.Context(), []byte("a")) }, "append entries"},
-		"delete": {"delete", func(n *node) { n.raft.ReloadConfig(smallest(n)); go n.Truncate() }, "delete entries"},
+		"delete": {"delete", func(n *node) { n.raft().ReloadConfig(smallest(n)); go n.Truncate() }, "delete entries"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			faulty, seams := faulty()
@@ -283,7 +283,7 @@ func TestStorageErrorsEndTheNode(t *testing.T) {
 
 // smallest makes raft truncate everything that the state contains.
 func smallest(n *node) raft.ReloadableConfig {
-	config := n.raft.ReloadableConfig()
+	config := n.raft().ReloadableConfig()
 	config.TrailingLogs = 1
 	return config
 }

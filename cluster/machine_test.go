@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -33,6 +35,8 @@ type stateFile struct {
 	rows      []row
 	flushes   int
 	failFlush error
+	incoming  *testSink // the last received snapshot
+	installs  int
 }
 
 func (f *stateFile) record() State {
@@ -92,7 +96,32 @@ func (m *testMachine) ApplyBatch(logs []*raft.Log) []any {
 	return responses
 }
 
-func (m *testMachine) Restore(io.ReadCloser) error { return errors.New("no restore expected") }
+// Restore installs the snapshot that was received last.
+func (m *testMachine) Restore(source io.ReadCloser) error {
+	var image testImage
+	if err := json.NewDecoder(source).Decode(&image); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.file.mu.Lock()
+	defer m.file.mu.Unlock()
+	meta := m.file.incoming.meta
+	if meta.Index < m.visible.Load() {
+		return errors.New("state would go back")
+	}
+	m.rows, m.term = nil, meta.Term
+	for i, request := range image.Requests {
+		m.rows = append(m.rows, row{image.Indexes[i], request})
+	}
+	m.config, m.configAt = meta.Configuration, meta.ConfigurationIndex
+	m.file.state = State{Index: meta.Index, Term: meta.Term, Installed: true}
+	m.file.config, m.file.configAt = m.config, m.configAt
+	m.file.rows = slices.Clone(m.rows)
+	m.file.installs++
+	m.visible.Store(meta.Index)
+	return nil
+}
 
 func (m *testMachine) Snapshot() (raft.FSMSnapshot, error) { return testSnapshot{m}, nil }
 
@@ -105,7 +134,9 @@ func (m *testMachine) flush() error {
 	if m.file.failFlush != nil {
 		return m.file.failFlush
 	}
-	m.file.state = State{Index: m.visible.Load(), Term: m.term}
+	if index := m.visible.Load(); index != m.file.state.Index {
+		m.file.state = State{Index: index, Term: m.term}
+	}
 	m.file.config, m.file.configAt = m.config, m.configAt
 	m.file.rows = slices.Clone(m.rows)
 	m.file.flushes++
@@ -130,14 +161,42 @@ func (s testSnapshot) Release()                        {}
 // testSnapshots is the virtual snapshot store over a state file.
 type testSnapshots struct{ file *stateFile }
 
-type testSink struct{ io.Writer }
+// testImage is a snapshot on the wire.
+type testImage struct {
+	Indexes  []uint64
+	Requests []string
+}
 
-func (testSink) ID() string    { return "state" }
-func (testSink) Close() error  { return nil }
-func (testSink) Cancel() error { return nil }
+// testSink takes what a peer sends; a local snapshot writes nothing.
+type testSink struct {
+	file    *stateFile
+	meta    raft.SnapshotMeta
+	content bytes.Buffer
+}
 
-func (s testSnapshots) Create(raft.SnapshotVersion, uint64, uint64, raft.Configuration, uint64, raft.Transport) (raft.SnapshotSink, error) {
-	return testSink{io.Discard}, nil
+func (s *testSink) Write(b []byte) (int, error) { return s.content.Write(b) }
+func (s *testSink) Cancel() error               { return nil }
+
+func (s *testSink) ID() string {
+	if s.content.Len() > 0 {
+		return "incoming"
+	}
+	return "state"
+}
+
+func (s *testSink) Close() error {
+	if s.content.Len() > 0 {
+		s.file.mu.Lock()
+		defer s.file.mu.Unlock()
+		s.file.incoming = s
+	}
+	return nil
+}
+
+func (s testSnapshots) Create(version raft.SnapshotVersion, index, term uint64, config raft.Configuration, at uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	return &testSink{file: s.file, meta: raft.SnapshotMeta{
+		Version: version, ID: "incoming", Index: index, Term: term, Configuration: config, ConfigurationIndex: at,
+	}}, nil
 }
 
 func (s testSnapshots) List() ([]*raft.SnapshotMeta, error) {
@@ -152,8 +211,25 @@ func (s testSnapshots) List() ([]*raft.SnapshotMeta, error) {
 	}}, nil
 }
 
-func (s testSnapshots) Open(string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	return nil, nil, errors.New("no snapshot is sent in these tests")
+func (s testSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	s.file.mu.Lock()
+	if id == "incoming" {
+		defer s.file.mu.Unlock()
+		meta := s.file.incoming.meta
+		return &meta, io.NopCloser(bytes.NewReader(s.file.incoming.content.Bytes())), nil
+	}
+	var image testImage
+	for _, r := range s.file.rows {
+		image.Indexes, image.Requests = append(image.Indexes, r.index), append(image.Requests, r.request)
+	}
+	s.file.mu.Unlock()
+	list, err := s.List()
+	if err != nil || len(list) == 0 {
+		return nil, nil, errors.Join(errors.New("no state to send"), err)
+	}
+	content, err := json.Marshal(image)
+	list[0].Size = int64(len(content))
+	return list[0], io.NopCloser(bytes.NewReader(content)), err
 }
 
 // gate lets everybody pass unless it is held.
@@ -244,6 +320,7 @@ func testLogger() *slog.Logger {
 func openNode(cfg Config, file *stateFile, s seams) (*node, error) {
 	n := &node{machine: newTestMachine(file), fatal: make(chan error, 1)}
 	cfg.State = file.record()
+	cfg.Recorded = file.record
 	cfg.Applied = n.machine.visible.Load
 	cfg.Fatal = func(err error) { n.fatal <- err }
 	n.config = cfg

@@ -112,7 +112,7 @@ func (c *Cluster) ended(ctx context.Context) error {
 
 // attempt puts request into the queue once and waits for its outcome, for ctx, and for the node's stop.
 func (c *Cluster) attempt(ctx context.Context, request []byte, forced bool) ([]byte, error) {
-	if c.raft.State() != raft.Leader {
+	if c.raft().State() != raft.Leader {
 		return nil, errNotLeader
 	}
 	w := waiters.Get().(*waiter)

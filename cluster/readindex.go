@@ -15,14 +15,14 @@ var errRound = errors.New("other voters cannot be asked for their term")
 // A read is linearizable once the machine's visible index has reached it. It fails with ErrNotLeader, or with ErrNotReady
 // while the leader has not begun its term. For a sole voter it asks nobody and never waits.
 func (c *Cluster) ReadIndex(ctx context.Context) (uint64, error) {
-	if c.raft.State() != raft.Leader {
+	if c.raft().State() != raft.Leader {
 		return 0, ErrNotLeader
 	}
 	term := c.leadership.ready.Load()
-	if term == 0 || c.raft.CurrentTerm() != term {
+	if term == 0 || c.raft().CurrentTerm() != term {
 		return 0, ErrNotReady
 	}
-	index := c.raft.CommitIndex() // before the round, never after
+	index := c.raft().CommitIndex() // before the round, never after
 	if err := c.confirm(ctx); err != nil {
 		return 0, fmt.Errorf("confirm leadership of term %d: %w", term, err)
 	}

@@ -53,15 +53,21 @@ func (c *Cluster) sealBatch(waiters []*waiter) {
 // blocks; while it does, requests gather, and raft's shutdown ends it.
 func (c *Cluster) launch(e *entry) {
 	c.queue.launch(e)
-	e.future = c.raft.ApplyLog(raft.Log{Data: e.data}, 0)
-	c.flights <- e
+	c.launching.Lock()
+	defer c.launching.Unlock()
+	s := c.stack.Load()
+	e.future = s.raft.ApplyLog(raft.Log{Data: e.data}, 0)
+	s.flights <- e
 }
 
 // answerEntries waits for the entries in order and answers their waiters.
-func (c *Cluster) answerEntries() {
-	for e := range c.flights {
+func (c *Cluster) answerEntries(s *stack) {
+	for e := range s.flights {
+		s.current.Store(e)
 		err := e.future.Error()
-		c.queue.land(e)
+		if !c.queue.land(e) {
+			continue
+		}
 		if err != nil {
 			c.failEntry(e, err)
 			continue

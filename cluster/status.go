@@ -27,14 +27,14 @@ type Status struct {
 
 // Status returns a picture for operators and metrics.
 func (c *Cluster) Status() Status {
-	stats := c.raft.Stats()
-	address, leader := c.raft.LeaderWithID()
+	stats := c.raft().Stats()
+	address, leader := c.raft().LeaderWithID()
 	s := Status{
-		State: c.raft.State().String(), Ready: c.Ready(), Term: c.raft.CurrentTerm(),
+		State: c.raft().State().String(), Ready: c.Ready(), Term: c.raft().CurrentTerm(),
 		Leader: string(leader), LeaderAddress: string(address),
-		Commit: c.raft.CommitIndex(), Last: c.raft.LastIndex(), Applied: c.applied(),
+		Commit: c.raft().CommitIndex(), Last: c.raft().LastIndex(), Applied: c.applied(),
 		Snapshot: number(stats["last_snapshot_index"]),
-		Trailing: c.raft.ReloadableConfig().TrailingLogs,
+		Trailing: c.raft().ReloadableConfig().TrailingLogs,
 		Batches:  int(number(stats["fsm_pending"])),
 	}
 	s.LogFirst, s.LogLast, s.LogBytes = c.storage.logs.measure()

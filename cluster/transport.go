@@ -2,10 +2,12 @@ package cluster
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
@@ -16,141 +18,139 @@ const snapshotScale = 4 << 20
 // maxPool is how many idle connections to one peer are kept.
 const maxPool = 3
 
-// transport is raft's network transport, except that heartbeats take the same road as every other call.
-// Beside raft's main goroutine they change term and state under a running leader or candidate, and logs diverge.
-// The embedded type keeps pre-vote and close.
-type transport struct{ *raft.NetworkTransport }
+// transport is raft's network transport, with four differences.
+//
+//   - Heartbeats take the same road as every other call. Beside raft's main goroutine they change term and state under a
+//     running leader or candidate, and logs diverge. The embedded type keeps pre-vote and close.
+//   - A peer is called by id and address, and must prove its id.
+//   - A call is refused unless it names the node that its connection proved. So each accepted connection has its own reader.
+//   - Calls that bring entries wait at the valve.
+type transport struct {
+	*raft.NetworkTransport                        // outgoing calls
+	snapshots              *raft.NetworkTransport // outgoing snapshots, nil without a port
+	named                  bool                   // targets carry the peer's id
+	valve                  *valve
+	settings               raft.NetworkTransportConfig // of readers
+	logger                 hclog.Logger
+	incoming               chan raft.RPC
+	stop                   chan struct{}
+
+	mu      sync.Mutex
+	ended   bool
+	readers map[*reader]struct{}
+}
 
 var (
-	_ raft.Transport   = transport{}
-	_ raft.WithPreVote = transport{}
-	_ raft.WithClose   = transport{}
+	_ raft.Transport   = &transport{}
+	_ raft.WithPreVote = &transport{}
+	_ raft.WithClose   = &transport{}
 )
 
-func newTransport(cfg Config) transport {
-	network := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:          newCutStream(cfg.Stream),
-		Logger:          newHCLog(cfg.Logger),
-		MaxPool:         maxPool,
-		MaxRPCsInFlight: cfg.Timing.RPCsInFlight,
-		Timeout:         cfg.Timing.RPCTimeout,
-	})
-	network.TimeoutScale = snapshotScale
-	return transport{network}
+func newTransport(cfg Config, v *valve) *transport {
+	settings := raft.NetworkTransportConfig{
+		Logger: newHCLog(cfg.Logger), MaxPool: maxPool,
+		MaxRPCsInFlight: cfg.Timing.RPCsInFlight, Timeout: cfg.Timing.RPCTimeout,
+	}
+	t := &transport{
+		valve: v, settings: settings, logger: settings.Logger,
+		incoming: make(chan raft.RPC), stop: make(chan struct{}), readers: map[*reader]struct{}{},
+	}
+	settings.Stream = newOutgoing(cfg.Stream, cfg.Stream.Dial)
+	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&settings)
+	t.TimeoutScale = snapshotScale
+	if port, ok := cfg.Stream.(*Port); ok {
+		t.named = true
+		settings.Stream = newOutgoing(port, func(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+			return port.dialTarget(protocolSnapshot, target, timeout)
+		})
+		t.snapshots = raft.NewNetworkTransportWithConfig(&settings)
+		t.snapshots.TimeoutScale = snapshotScale
+	}
+	return t
 }
 
 // SetHeartbeatHandler ignores the fast path, which raft's interface permits.
-func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func (*transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
-// cutStream is a stream layer that closes its connections when it is closed itself.
-// Raft waits for its calls before it has stopped, and a stalled one may take as long as its timeout.
-type cutStream struct {
-	raft.StreamLayer
-	mu    sync.Mutex
-	ended bool
-	open  map[*cutConn]struct{}
-}
+// Consumer returns the calls of peers.
+func (t *transport) Consumer() <-chan raft.RPC { return t.incoming }
 
-type cutConn struct {
-	net.Conn
-	stream *cutStream
-}
-
-func newCutStream(inner raft.StreamLayer) *cutStream {
-	return &cutStream{StreamLayer: inner, open: map[*cutConn]struct{}{}}
-}
-
-// Accept returns the next connection from a peer.
-func (s *cutStream) Accept() (net.Conn, error) {
-	conn, err := s.StreamLayer.Accept()
-	if err != nil {
-		return nil, err
+// target names the peer where connections can prove it.
+func (t *transport) target(id raft.ServerID, address raft.ServerAddress) raft.ServerAddress {
+	if !t.named {
+		return address
 	}
-	return s.keep(conn)
+	return nameTarget(id, address)
 }
 
-// Dial connects to a peer.
-func (s *cutStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	conn, err := s.StreamLayer.Dial(address, timeout)
-	if err != nil {
-		return nil, err
+// AppendEntriesPipeline opens a connection for several calls in flight.
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, address raft.ServerAddress) (raft.AppendPipeline, error) {
+	return t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, address))
+}
+
+// AppendEntries sends entries or a heartbeat.
+func (t *transport) AppendEntries(id raft.ServerID, address raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	return t.NetworkTransport.AppendEntries(id, t.target(id, address), args, resp)
+}
+
+// RequestVote asks for a vote.
+func (t *transport) RequestVote(id raft.ServerID, address raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return t.NetworkTransport.RequestVote(id, t.target(id, address), args, resp)
+}
+
+// RequestPreVote asks whether a vote would be given.
+func (t *transport) RequestPreVote(id raft.ServerID, address raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return t.NetworkTransport.RequestPreVote(id, t.target(id, address), args, resp)
+}
+
+// TimeoutNow asks a peer to stand for election.
+func (t *transport) TimeoutNow(id raft.ServerID, address raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return t.NetworkTransport.TimeoutNow(id, t.target(id, address), args, resp)
+}
+
+// InstallSnapshot streams the state, over a connection of its own.
+func (t *transport) InstallSnapshot(id raft.ServerID, address raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if t.snapshots == nil {
+		return t.NetworkTransport.InstallSnapshot(id, address, args, resp, data)
 	}
-	return s.keep(conn)
+	return t.snapshots.InstallSnapshot(id, t.target(id, address), args, resp, data)
 }
 
-func (s *cutStream) keep(conn net.Conn) (net.Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return nil, errors.Join(net.ErrClosed, conn.Close())
+// receive takes over an accepted connection. The peer is what it proved, empty where connections prove nothing.
+func (t *transport) receive(conn net.Conn, peer string) {
+	r := &reader{Conn: conn, transport: t, peer: peer, fresh: make(chan struct{}, 1), closed: make(chan struct{})}
+	r.fresh <- struct{}{}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		conn.Close()
+		return
 	}
-	kept := &cutConn{Conn: conn, stream: s}
-	s.open[kept] = struct{}{}
-	return kept, nil
+	t.readers[r] = struct{}{}
+	settings := t.settings
+	settings.Stream = r
+	r.network = raft.NewNetworkTransportWithConfig(&settings)
+	go r.pump()
 }
 
-// Close ends Accept and every connection.
-func (s *cutStream) Close() error {
-	s.mu.Lock()
-	s.ended = true
-	open := s.open
-	s.open = nil
-	s.mu.Unlock()
-	err := s.StreamLayer.Close()
-	for conn := range open {
-		err = errors.Join(err, conn.Conn.Close())
+// Close cuts all connections. Raft waits for its calls before it has stopped, and a stalled one may take long.
+func (t *transport) Close() error {
+	t.mu.Lock()
+	if t.ended {
+		t.mu.Unlock()
+		return nil
+	}
+	t.ended = true
+	close(t.stop)
+	readers := t.readers
+	t.readers = nil
+	t.mu.Unlock()
+	for r := range readers {
+		r.Close()
+	}
+	err := t.NetworkTransport.Close()
+	if t.snapshots != nil {
+		err = errors.Join(err, t.snapshots.Close())
 	}
 	return err
-}
-
-// Close closes one connection.
-func (c *cutConn) Close() error {
-	c.stream.mu.Lock()
-	delete(c.stream.open, c)
-	c.stream.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// errNoPeers answers every dial of a node without peers.
-var errNoPeers = errors.New("this node has no peers")
-
-// noPeers is the stream layer of a node that has nobody to talk to.
-type noPeers struct {
-	address address
-	once    sync.Once
-	closed  chan struct{}
-}
-
-type address string
-
-// Network returns a name for the lack of one.
-func (address) Network() string { return "none" }
-
-// String returns the advertised address.
-func (a address) String() string { return string(a) }
-
-// NoPeers returns a stream layer for a sole voter. It refuses to dial, and Accept blocks until Close.
-// The address becomes the node's address in the membership.
-func NoPeers(advertised string) raft.StreamLayer {
-	return &noPeers{address: address(advertised), closed: make(chan struct{})}
-}
-
-// Accept blocks until Close.
-func (n *noPeers) Accept() (net.Conn, error) {
-	<-n.closed
-	return nil, net.ErrClosed
-}
-
-// Close ends Accept.
-func (n *noPeers) Close() error {
-	n.once.Do(func() { close(n.closed) })
-	return nil
-}
-
-// Addr returns the advertised address.
-func (n *noPeers) Addr() net.Addr { return n.address }
-
-// Dial always fails.
-func (n *noPeers) Dial(raft.ServerAddress, time.Duration) (net.Conn, error) {
-	return nil, errNoPeers
 }

@@ -36,8 +36,13 @@ func TestHeartbeatsTakeTheMainRoad(t *testing.T) {
 	must(t, err)
 	here := newWire("node-1:7000")
 	cfg.Stream = here
-	road := newTransport(cfg)
+	road := newTransport(cfg, newValve(func() uint64 { return 0 }))
 	defer road.Close()
+	go func() {
+		if conn, err := here.Accept(); err == nil {
+			road.receive(conn, "")
+		}
+	}()
 	road.SetHeartbeatHandler(func(raft.RPC) { t.Error("a heartbeat took the fast path") })
 	sender := newWire("node-2:7000")
 	sender.peer = here
