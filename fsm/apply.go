@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"runtime/debug"
 
 	"github.com/fxamacker/cbor/v2"
@@ -76,7 +75,7 @@ func (m *Machine) applyEntry(log *raft.Log) ([][]byte, error) {
 	if own := m.options.Salt.ID(); entry.SaltID != own {
 		return nil, fmt.Errorf("the entry was sealed under chain salt %x, this node has %x", entry.SaltID, own)
 	}
-	a := application{machine: m, entry: &entry, index: log.Index, writes: sha256.New()}
+	a := application{machine: m, entry: &entry, index: log.Index}
 	outcomes := make([][]byte, len(entry.Requests))
 	for i, encoded := range entry.Requests {
 		outcome, err := a.request(uint32(i), encoded)
@@ -85,7 +84,9 @@ func (m *Machine) applyEntry(log *raft.Log) ([][]byte, error) {
 		}
 		outcomes[i] = EncodeOutcome(outcome)
 	}
-	m.extendDigest(log, a.writes)
+	writes := sha256.New()
+	m.db.WriteSet(writes)
+	m.extendDigest(log, writes)
 	m.db.Commit(m.applied)
 	return outcomes, nil
 }
@@ -95,7 +96,6 @@ type application struct {
 	machine *Machine
 	entry   *Entry
 	index   uint64
-	writes  hash.Hash // over the merged batches in order
 }
 
 // request runs one request. An error means that this node cannot go on.
@@ -134,7 +134,7 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 		outcome.Rejection = refused.rejection
 		a.machine.rejected(r, outcome.Rejection)
 		if !r.KeepRejection {
-			ctx.Batch.Merge(a.writes)
+			ctx.Batch.Merge()
 			return outcome, nil
 		}
 	default:
@@ -151,7 +151,7 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 		ctx.Batch = a.machine.db.Begin()
 	}
 	requests.Put(ctx, ctx.Now, requestRow{ID: r.RequestID, BodyHash: r.BodyHash, Time: ctx.Now, Outcome: outcome})
-	ctx.Batch.Merge(a.writes)
+	ctx.Batch.Merge()
 	return outcome, nil
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -48,12 +49,23 @@ func newDecoder() cbor.DecMode {
 	return mode
 }
 
+// scratch buffers for Encode, so that each value costs one allocation.
+var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptScratch bounds what a scratch buffer keeps from a large value.
+const keptScratch = 64 << 10
+
 // Encode returns the canonical CBOR of value (RFC 8949 section 4.2).
 // A type that cannot be encoded is a programming error and panics.
 func Encode(value any) []byte {
-	var buffer bytes.Buffer
-	EncodeTo(&buffer, value)
-	return buffer.Bytes()
+	buffer := scratch.Get().(*bytes.Buffer)
+	buffer.Reset()
+	EncodeTo(buffer, value)
+	encoded := bytes.Clone(buffer.Bytes())
+	if buffer.Cap() <= keptScratch {
+		scratch.Put(buffer)
+	}
+	return encoded
 }
 
 // EncodeTo appends the canonical CBOR of value to buffer.

@@ -86,15 +86,15 @@ type Added struct {
 func Add(ctx *fsm.Context, e Event) Added {
 	s := Of(ctx, e.User)
 	e.ID, e.At, e.Before = ctx.NewID("evt"), ctx.Now, s.Last
-	ladder := Ladder(ctx)
-	added := Added{Event: e.ID, Previous: RankOf(ladder, s.Score), At: ctx.Now}
+	steps := settings.RankLadder.Of(ctx)
+	added := Added{Event: e.ID, Previous: rankIn(steps, s.Score), At: ctx.Now}
 
 	addTotals(ctx, e.Weight, s.Events == 0)
 	s.Last = events.Add(ctx, e) + 1
 	s.Score, s.Events, s.LastAt = saturate(s.Score, e.Weight), s.Events+1, ctx.Now
 	scores.Put(ctx, s)
 
-	added.Score, added.Rank = s.Score, RankOf(ladder, s.Score)
+	added.Score, added.Rank = s.Score, rankIn(steps, s.Score)
 	if added.Rank != added.Previous {
 		outbox.Emit(ctx, outbox.Event{Kind: "reputation.rank_changed", Users: []store.ID{e.User}, Facts: []fsm.Detail{
 			fsm.Text("previousRank", added.Previous.ID), fsm.Text("newRank", added.Rank.ID), fsm.Number("score", s.Score),
