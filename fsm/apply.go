@@ -101,10 +101,10 @@ type application struct {
 // request runs one request. An error means that this node cannot go on.
 func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome, error) {
 	var r Request
-	if err := store.Decode(encoded, &r); err != nil {
-		return Outcome{}, err
-	}
 	m := a.machine
+	if err := store.Decode(encoded, &r); err != nil {
+		return a.unreadable(err)
+	}
 	h, known := m.handlers[r.Command]
 	if !known {
 		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
@@ -121,11 +121,29 @@ func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome,
 	ctx.Index, ctx.seed, ctx.ordinal = a.index, a.entry.Seed, ordinal
 	result, err := m.run(ctx, h, &r)
 	m.applied.Time = max(ctx.last, now)
-	return a.settle(ctx, &r, result, err)
+	return a.settle(ctx, h, &r, result, err)
 }
 
-// settle merges or drops the batch and remembers the outcome.
-func (a *application) settle(ctx *Context, r *Request, result []byte, err error) (Outcome, error) {
+// unreadable refuses a request that no program can read. One that a newer
+// program could have written stops this node instead.
+func (a *application) unreadable(err error) (Outcome, error) {
+	if fromNewer(err) {
+		return Outcome{}, err
+	}
+	a.machine.options.Logger.Error("request cannot be read", "index", a.index, "error", err.Error())
+	return Outcome{Index: a.index, Rejection: ErrInternal}, nil
+}
+
+// fromNewer tells that what failed to decode has fields this program does not
+// know. Every other change of form has a name of its own.
+func fromNewer(err error) bool {
+	var unknown *cbor.UnknownFieldError
+	return errors.As(err, &unknown)
+}
+
+// settle merges or drops the batch and remembers the outcome. Refusals that the
+// command does not declare pass: they are never remembered.
+func (a *application) settle(ctx *Context, h Handler, r *Request, result []byte, err error) (Outcome, error) {
 	outcome := Outcome{Index: a.index, Result: result}
 	var refused declined
 	switch {
@@ -133,7 +151,7 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 	case errors.As(err, &refused):
 		outcome.Rejection = refused.rejection
 		a.machine.rejected(r, outcome.Rejection)
-		if !r.KeepRejection {
+		if !r.KeepRejection || !h.declares(outcome.Rejection) {
 			ctx.Batch.Merge()
 			return outcome, nil
 		}
@@ -145,7 +163,7 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 		}
 		outcome.Rejection = rejection
 		a.machine.rejected(r, rejection)
-		if !r.KeepRejection {
+		if !r.KeepRejection || !h.declares(rejection) {
 			return outcome, nil
 		}
 		ctx.Batch = a.machine.db.Begin()
@@ -208,11 +226,19 @@ func (m *Machine) run(ctx *Context, h Handler, r *Request) (result []byte, err e
 	return result, m.checkRejection(h, err)
 }
 
-// checkRejection makes an error that is no rejection a failed command, and an
-// undecodable payload a reason to stop. In tests an undeclared rejection fails.
+// checkRejection makes an error that is no rejection a failed command, and a
+// payload of a newer program a reason to stop. In tests an undeclared rejection
+// fails.
 func (m *Machine) checkRejection(h Handler, err error) error {
-	if err == nil || errors.As(err, &undecodable{}) {
-		return err
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, &undecodable{}) {
+		if fromNewer(err) {
+			return err
+		}
+		m.options.Logger.Error("request cannot be read", "command", h.name, "error", err.Error())
+		return ErrInternal
 	}
 	var refused declined
 	rejection, ok := AsRejection(err)

@@ -30,7 +30,7 @@ type saved[C comparable, T any] struct {
 }
 
 // open returns the cell for key, ready to be changed by this command: what it
-// was before is saved. A new cell is filled by load, if there is one.
+// was before is saved. A new cell is filled by load.
 func (s *cells[C, T]) open(b *Batch, r rank, key C, load func() (T, bool)) *cell[T] {
 	c := s.rows[key]
 	if c != nil && c.command == b.command {
@@ -49,9 +49,7 @@ func (s *cells[C, T]) open(b *Batch, r rank, key C, load func() (T, bool)) *cell
 	}
 	s.undo = append(s.undo, saved[C, T]{key: key, absent: true})
 	c = s.allocate()
-	if load != nil {
-		c.row, c.exists = load()
-	}
+	c.row, c.exists = load()
 	c.command = b.command
 	s.rows[key] = c
 	return c

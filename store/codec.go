@@ -75,6 +75,15 @@ func EncodeTo(buffer *bytes.Buffer, value any) {
 	}
 }
 
+// WellFormed tells why data is not exactly one value that Decode could read.
+// Texts are not looked at.
+func WellFormed(data []byte) error {
+	if err := decoder.Wellformed(data); err != nil {
+		return fmt.Errorf("encoded value: %w", err)
+	}
+	return nil
+}
+
 // Decode reads exactly one value. Unknown fields, duplicate keys, tags,
 // indefinite lengths, other types and trailing bytes are errors. A value in a
 // longer form than Encode's is read: what must be canonical is never encoded

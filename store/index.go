@@ -95,6 +95,7 @@ func updateEntry[T any](b *Batch, x indexOf[T], primary []byte, before, after *T
 		b.index.remove(string(oldKey))
 	}
 	if has {
+		checkLength(x.declared(), newKey)
 		b.index.put(string(newKey), newValue)
 	}
 }

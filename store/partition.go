@@ -57,7 +57,10 @@ func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
 	if !slices.Contains(set.hours, key.hour) {
 		set.hours = append(set.hours, key.hour)
 	}
-	c := set.open(b, r, key, nil)
+	c := set.open(b, r, key, func() (row T, exists bool) {
+		checkKey(p.bucket, key.key)
+		return row, false
+	})
 	c.row, c.exists = row, true
 }
 

@@ -94,10 +94,13 @@ func (t *Table[K, T]) Delete(w Writer, key K) {
 // open returns the cell to change; with indexes, it holds the row as it stands.
 func (t *Table[K, T]) open(b *Batch, set *tableCells[K, T], key K) *cell[T] {
 	r := b.db.schema.rank(t.bucket)
-	if len(t.indexes) == 0 {
-		return set.open(b, r, key, nil)
-	}
-	return set.open(b, r, key, func() (T, bool) { return t.below(b, key) })
+	return set.open(b, r, key, func() (row T, exists bool) {
+		checkKey(t.bucket, key)
+		if len(t.indexes) == 0 {
+			return row, false
+		}
+		return t.below(b, key)
+	})
 }
 
 func (t *Table[K, T]) reindex(b *Batch, key K, c *cell[T], after *T) {
