@@ -347,9 +347,32 @@ func (m *mover) finish(action string, details ...fsm.Detail) {
 // refused tells the sender's subscribers of a transfer without funds.
 func (m *mover) refused(c Transfer, err error) error {
 	rejection, _ := fsm.AsRejection(err)
-	outbox.Emit(m.ctx, outbox.Event{Kind: "wallet.transfer_failed", Users: []store.ID{m.sender}, Facts: []fsm.Detail{
-		fsm.Text("fromWallet", string(c.From)), fsm.Text("toWallet", string(c.To)),
-		fsm.Number("amount", int64(c.Amount)), fsm.Text("reason", rejection.Code),
-	}})
+	unfunded := failure{}
+	unfunded.add(c)
+	unfunded.tell(m.ctx, m.sender)
 	return fsm.Declined(rejection)
+}
+
+// failure gathers the transfers of a command that had no funds.
+type failure struct {
+	first Transfer
+	count int64
+}
+
+func (f *failure) add(c Transfer) {
+	if f.count == 0 {
+		f.first = c
+	}
+	f.count++
+}
+
+// tell queues one event for all of them.
+func (f *failure) tell(ctx *fsm.Context, sender store.ID) {
+	if f.count == 0 {
+		return
+	}
+	outbox.Emit(ctx, outbox.Event{Kind: "wallet.transfer_failed", Users: []store.ID{sender}, Facts: []fsm.Detail{
+		fsm.Text("fromWallet", string(f.first.From)), fsm.Text("toWallet", string(f.first.To)),
+		fsm.Number("amount", int64(f.first.Amount)), fsm.Text("reason", ledger.ErrInsufficient.Code), fsm.Number("transfers", f.count),
+	}})
 }
