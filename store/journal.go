@@ -153,7 +153,7 @@ func (p *pendingTail) cut(mark journalMark) {
 }
 
 // keptTail bounds what a reused batch keeps from a large entry.
-const keptTail = 1 << 20
+const keptTail = 16 << 20
 
 func (p *pendingTail) reset() {
 	if cap(p.bytes) > keptTail {
