@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"runtime/debug"
 
 	"github.com/fxamacker/cbor/v2"
@@ -76,7 +75,7 @@ func (m *Machine) applyEntry(log *raft.Log) ([][]byte, error) {
 	if own := m.options.Salt.ID(); entry.SaltID != own {
 		return nil, fmt.Errorf("the entry was sealed under chain salt %x, this node has %x", entry.SaltID, own)
 	}
-	a := application{machine: m, entry: &entry, index: log.Index, writes: sha256.New()}
+	a := application{machine: m, entry: &entry, index: log.Index}
 	outcomes := make([][]byte, len(entry.Requests))
 	for i, encoded := range entry.Requests {
 		outcome, err := a.request(uint32(i), encoded)
@@ -85,7 +84,9 @@ func (m *Machine) applyEntry(log *raft.Log) ([][]byte, error) {
 		}
 		outcomes[i] = EncodeOutcome(outcome)
 	}
-	m.extendDigest(log, a.writes)
+	writes := sha256.New()
+	m.db.WriteSet(writes)
+	m.extendDigest(log, writes)
 	m.db.Commit(m.applied)
 	return outcomes, nil
 }
@@ -95,16 +96,15 @@ type application struct {
 	machine *Machine
 	entry   *Entry
 	index   uint64
-	writes  hash.Hash // over the merged batches in order
 }
 
 // request runs one request. An error means that this node cannot go on.
 func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome, error) {
 	var r Request
-	if err := store.Decode(encoded, &r); err != nil {
-		return Outcome{}, err
-	}
 	m := a.machine
+	if err := store.Decode(encoded, &r); err != nil {
+		return a.unreadable(err)
+	}
 	h, known := m.handlers[r.Command]
 	if !known {
 		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
@@ -121,11 +121,29 @@ func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome,
 	ctx.Index, ctx.seed, ctx.ordinal = a.index, a.entry.Seed, ordinal
 	result, err := m.run(ctx, h, &r)
 	m.applied.Time = max(ctx.last, now)
-	return a.settle(ctx, &r, result, err)
+	return a.settle(ctx, h, &r, result, err)
 }
 
-// settle merges or drops the batch and remembers the outcome.
-func (a *application) settle(ctx *Context, r *Request, result []byte, err error) (Outcome, error) {
+// unreadable refuses a request that no program can read. One that a newer
+// program could have written stops this node instead.
+func (a *application) unreadable(err error) (Outcome, error) {
+	if fromNewer(err) {
+		return Outcome{}, err
+	}
+	a.machine.options.Logger.Error("request cannot be read", "index", a.index, "error", err.Error())
+	return Outcome{Index: a.index, Rejection: ErrInternal}, nil
+}
+
+// fromNewer tells that what failed to decode has fields this program does not
+// know. Every other change of form has a name of its own.
+func fromNewer(err error) bool {
+	var unknown *cbor.UnknownFieldError
+	return errors.As(err, &unknown)
+}
+
+// settle merges or drops the batch and remembers the outcome. Refusals that the
+// command does not declare pass: they are never remembered.
+func (a *application) settle(ctx *Context, h Handler, r *Request, result []byte, err error) (Outcome, error) {
 	outcome := Outcome{Index: a.index, Result: result}
 	var refused declined
 	switch {
@@ -133,8 +151,8 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 	case errors.As(err, &refused):
 		outcome.Rejection = refused.rejection
 		a.machine.rejected(r, outcome.Rejection)
-		if !r.KeepRejection {
-			ctx.Batch.Merge(a.writes)
+		if !r.KeepRejection || !h.declares(outcome.Rejection) {
+			ctx.Batch.Merge()
 			return outcome, nil
 		}
 	default:
@@ -145,13 +163,13 @@ func (a *application) settle(ctx *Context, r *Request, result []byte, err error)
 		}
 		outcome.Rejection = rejection
 		a.machine.rejected(r, rejection)
-		if !r.KeepRejection {
+		if !r.KeepRejection || !h.declares(rejection) {
 			return outcome, nil
 		}
 		ctx.Batch = a.machine.db.Begin()
 	}
 	requests.Put(ctx, ctx.Now, requestRow{ID: r.RequestID, BodyHash: r.BodyHash, Time: ctx.Now, Outcome: outcome})
-	ctx.Batch.Merge(a.writes)
+	ctx.Batch.Merge()
 	return outcome, nil
 }
 
@@ -208,11 +226,19 @@ func (m *Machine) run(ctx *Context, h Handler, r *Request) (result []byte, err e
 	return result, m.checkRejection(h, err)
 }
 
-// checkRejection makes an error that is no rejection a failed command, and an
-// undecodable payload a reason to stop. In tests an undeclared rejection fails.
+// checkRejection makes an error that is no rejection a failed command, and a
+// payload of a newer program a reason to stop. In tests an undeclared rejection
+// fails.
 func (m *Machine) checkRejection(h Handler, err error) error {
-	if err == nil || errors.As(err, &undecodable{}) {
-		return err
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, &undecodable{}) {
+		if fromNewer(err) {
+			return err
+		}
+		m.options.Logger.Error("request cannot be read", "command", h.name, "error", err.Error())
+		return ErrInternal
 	}
 	var refused declined
 	rejection, ok := AsRejection(err)

@@ -119,7 +119,7 @@ func (h Handler) declares(r *Rejection) bool {
 	return false
 }
 
-// undecodable is a payload this program cannot read: the node halts.
+// undecodable is a payload this program cannot read.
 type undecodable struct{ err error }
 
 func (u undecodable) Error() string { return "payload: " + u.err.Error() }

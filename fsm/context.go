@@ -46,7 +46,8 @@ func (ctx *Context) random() [32]byte {
 // NewID returns a new id of 128 random bits: the prefix, "_" and 32 hex digits.
 func (ctx *Context) NewID(prefix string) store.ID {
 	bits := ctx.random()
-	return store.ID(prefix + "_" + hex.EncodeToString(bits[:16]))
+	var room [48]byte
+	return store.ID(hex.AppendEncode(append(append(room[:0], prefix...), '_'), bits[:16]))
 }
 
 // Blind returns the blind of the next chain entry (audit trail, section 3).

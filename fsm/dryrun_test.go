@@ -60,12 +60,13 @@ func TestADryRunOfWhatTheMachineDoesNotKnowIsAnError(t *testing.T) {
 	p := newProbe(t, fsmtest.Options{})
 	unknown, damaged := p.ask(1, "a", 1), p.ask(1, "a", 1)
 	unknown.Command = "probe.later/1"
-	damaged.Payload = store.Encode("text")
-	for _, r := range []fsm.Request{unknown, damaged} {
-		if o, err := p.try(r); err == nil {
-			t.Errorf("it answers %+v", o)
-		}
+	if o, err := p.try(unknown); err == nil {
+		t.Errorf("it answers %+v", o)
 	}
+	damaged.Payload = store.Encode("text")
+	o, err := p.try(damaged)
+	p.Equal(code(o), "internal_error")
+	p.Equal(err, nil)
 	p.Equal(p.Machine.Machine().Err() == nil, true)
 }
 

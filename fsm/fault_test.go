@@ -33,10 +33,10 @@ func TestAPanickingHandlerChangesNothing(t *testing.T) {
 			}
 			p.Equal(p.Apply(r)[0].Replayed, false) // forgotten: it panics again
 			p.Equal(len(panicked), 2)
-			r.KeepRejection = true
+			r.KeepRejection = true // of what the command declares
 			p.Apply(r)
-			p.Equal(p.Apply(r)[0].Replayed, true)
-			p.Equal(len(panicked), 3)
+			p.Equal(p.Apply(r)[0].Replayed, false)
+			p.Equal(len(panicked), 4)
 		})
 	}
 }
@@ -100,9 +100,6 @@ var faults = []fault{
 	{"another version of a command", `unknown command "probe.add/2"`, func(p *probe) *raft.Log {
 		return p.request(func(r *fsm.Request) { r.Command = "probe.add/2" })
 	}},
-	{"a request that is none", "request 0", func(p *probe) *raft.Log {
-		return p.sealed(func(e *fsm.Entry) { e.Requests = []cbor.RawMessage{{0x81, 0x01}} })
-	}},
 	{"a request with an unknown field", "request 0", func(p *probe) *raft.Log {
 		type wider struct {
 			fsm.Request
@@ -118,15 +115,47 @@ var faults = []fault{
 		}
 		return p.request(func(r *fsm.Request) { r.Payload = store.Encode(&wider{add{"a", 1}, 1}) })
 	}},
-	{"a payload of another type", "payload", func(p *probe) *raft.Log {
-		return p.request(func(r *fsm.Request) { r.Payload = store.Encode("text") })
-	}},
 	{"an entry type raft does not hand over", "unknown type", func(p *probe) *raft.Log {
 		return p.Log(raft.LogNoop, nil)
 	}},
 	{"damage found by a handler", "damaged data in probe.counters", func(p *probe) *raft.Log {
 		return p.Sealed(fsmtest.Request(p.Machine, act, behave{How: "damage"}))
 	}},
+}
+
+// What no program can read must not stop the cluster for good: it is refused
+// alone, and never remembered.
+func TestARequestThatCannotBeReadIsRefusedAlone(t *testing.T) {
+	for name, unreadable := range map[string]func(p *probe) cbor.RawMessage{
+		"a request that is none":    func(*probe) cbor.RawMessage { return cbor.RawMessage{0x81, 0x01} },
+		"a payload of another type": func(p *probe) cbor.RawMessage { return p.encoded(store.Encode("text")) },
+		"a text that is no UTF-8":   func(p *probe) cbor.RawMessage { return p.encoded(store.Encode(&add{"a\xff", 1})) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProbe(t, fsmtest.Options{})
+			e := p.Entry(p.ask(1, "a", 1), p.ask(3, "a", 2))
+			e.Requests = []cbor.RawMessage{e.Requests[0], unreadable(p), e.Requests[1]}
+			outcomes := p.Deliver(p.Log(raft.LogCommand, fsm.Seal(e)))[0].([][]byte)
+			var codes []string
+			for _, encoded := range outcomes {
+				outcome, err := fsm.DecodeOutcome(encoded)
+				if err != nil {
+					t.Fatal(err)
+				}
+				codes = append(codes, code(outcome))
+			}
+			p.Equal(codes, []string{"", "internal_error", ""})
+			p.Equal(p.value("a"), int64(3))
+			p.Equal(code(p.Apply(p.ask(2, "a", 1))[0]), "") // the id of the refused one
+		})
+	}
+}
+
+// encoded is the next request with another payload.
+func (p *probe) encoded(payload []byte) cbor.RawMessage {
+	r := p.ask(2, "a", 1)
+	r.Payload, r.KeepRejection = payload, true
+	return store.Encode(&r)
 }
 
 func TestAnEntryTheMachineCannotApplyStopsIt(t *testing.T) {

@@ -39,5 +39,5 @@ func (a *application) dropOldRequests(now store.Time) {
 	}
 	batch := m.db.Begin()
 	requests.Drop(batch, now.Add(-m.options.Retention(batch)))
-	batch.Merge(a.writes)
+	batch.Merge()
 }

@@ -7,31 +7,28 @@ import (
 	"coffer/store"
 )
 
-// Appender adds entries to the chain within one command. Open it once, append,
-// close it: then the head is stored with the rows.
+// Appender adds entries to the chain within one command. Open it, append, close
+// it: then the head is stored with the rows. It may be opened again.
 type Appender struct {
 	w      store.Writer
 	end    end
+	state  State // of end, while appending
 	salt   *Salt
 	row    []byte
 	copied bool // the list of open tiles is our own
 }
 
-// OpenAppender starts appending under a salt.
-func OpenAppender(w store.Writer, salt *Salt) (*Appender, error) {
+// Open starts appending under a salt.
+func (a *Appender) Open(w store.Writer, salt *Salt) error {
 	e, ok := ends.Get(w, "end")
 	if !ok {
-		return nil, ErrNotFounded
-	}
-	state, err := e.parse()
-	if err != nil {
-		return nil, err
+		return ErrNotFounded
 	}
 	if e.open == nil {
-		e.open = openTiles(w, state.Head.Size)
+		e.open = openTiles(w, e.State.Head.Size)
 	}
-	e.state = &state
-	return &Appender{w: w, end: e, salt: salt}, nil
+	*a = Appender{w: w, end: e, state: *e.State, salt: salt, row: a.row}
+	return nil
 }
 
 // openTiles reads the hashes of the unfinished tiles back, after a restart:
@@ -52,11 +49,11 @@ func openTiles(r store.Reader, size uint64) [][]Hash {
 }
 
 // Next is the index of the next entry.
-func (a *Appender) Next() uint64 { return a.end.state.Head.Size }
+func (a *Appender) Next() uint64 { return a.state.Head.Size }
 
 // Append seals a draft and stores its row.
 func (a *Appender) Append(draft *Draft) (Sealed, error) {
-	row, sealed, err := a.end.state.Seal(a.row[:0], a.salt, draft)
+	row, sealed, err := a.state.Seal(a.row[:0], a.salt, draft)
 	if err != nil {
 		return Sealed{}, err
 	}
@@ -85,7 +82,7 @@ func (a *Appender) extendTile(level int, index uint64, hash Hash) {
 	}
 	tiles.Put(a.w, tile)
 	a.setOpen(level, make([]Hash, 0, TileWidth))
-	a.extendTile(level+1, tile.Number, a.end.state.Tree.Completed(tileHeight*(level+1)))
+	a.extendTile(level+1, tile.Number, a.state.Tree.Completed(tileHeight*(level+1)))
 }
 
 // setOpen replaces one list; the lists of the batch before stay as they are,
@@ -112,6 +109,8 @@ func tileRoot(r store.Reader, level, number uint64) Hash {
 
 // Close stores the new head.
 func (a *Appender) Close() {
-	a.end.State = a.end.state.AppendBytes(nil)
+	state := a.state
+	a.end.State = &state
 	ends.Put(a.w, a.end)
+	a.w, a.end = nil, end{}
 }

@@ -24,10 +24,9 @@ func Tables() []store.Shape { return []store.Shape{rows, ends, tiles} }
 // absent after a restart and rebuilt from stored rows.
 type end struct {
 	LedgerID string `cbor:"1,keyasint"`
-	State    []byte `cbor:"2,keyasint"`
+	State    *State `cbor:"2,keyasint"` // never changed, only replaced
 
-	state *State   // State, decoded
-	open  [][]Hash // of the unfinished tile of each level, from the leaves up
+	open [][]Hash // of the unfinished tile of each level, from the leaves up
 }
 
 // storedTile is a full tile: 256 hashes of one level. Full tiles never change.
@@ -43,7 +42,7 @@ var ErrNotFounded = errors.New("the ledger is not founded")
 // Found starts the ledger under a permanent name. It is called once.
 func Found(w store.Writer, ledgerID string) {
 	state := NewState(ledgerID)
-	ends.Put(w, end{LedgerID: ledgerID, State: state.AppendBytes(nil)})
+	ends.Put(w, end{LedgerID: ledgerID, State: &state})
 }
 
 // LedgerID returns the name of the ledger.
@@ -61,18 +60,7 @@ func StateOf(r store.Reader) (State, error) {
 	if !ok {
 		return State{}, ErrNotFounded
 	}
-	return e.parse()
-}
-
-func (e *end) parse() (State, error) {
-	if e.state != nil {
-		return *e.state, nil
-	}
-	state, err := ParseState(e.State)
-	if err != nil {
-		store.Corrupt("ledgerchain.end", nil, err)
-	}
-	return state, nil
+	return *e.State, nil
 }
 
 // Size returns the number of entries.

@@ -29,8 +29,8 @@ func openLedger(t *testing.T, path string) *store.DB {
 // appendBatch appends some entries in one batch, or drops them.
 func appendBatch(t *testing.T, b *store.Batch, salt *Salt, entries int) {
 	t.Helper()
-	a, err := OpenAppender(b, salt)
-	if err != nil {
+	var a Appender
+	if err := a.Open(b, salt); err != nil {
 		t.Fatal(err)
 	}
 	for range entries {
@@ -57,7 +57,7 @@ func TestAppendedTilesFollowFromTheRows(t *testing.T) {
 	db := openLedger(t, path)
 	b := db.Begin()
 	Found(b, "ledger.example.com/main")
-	b.Merge(sha256.New())
+	b.Merge()
 	index := uint64(1)
 	db.Commit(store.Applied{Index: index})
 	size := uint64(0)
@@ -69,7 +69,7 @@ func TestAppendedTilesFollowFromTheRows(t *testing.T) {
 			b.Discard()
 			continue
 		}
-		b.Merge(sha256.New())
+		b.Merge()
 		index++
 		db.Commit(store.Applied{Index: index})
 		size += uint64(entries)

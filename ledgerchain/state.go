@@ -106,3 +106,14 @@ func ParseState(b []byte) (State, error) {
 	}
 	return State{Head: head, Tree: tree}, nil
 }
+
+// MarshalBinary returns the canonical bytes, so that the state encodes itself
+// when its row does.
+func (s *State) MarshalBinary() ([]byte, error) { return s.AppendBytes(nil), nil }
+
+// UnmarshalBinary reads the bytes that MarshalBinary returns.
+func (s *State) UnmarshalBinary(b []byte) error {
+	parsed, err := ParseState(b)
+	*s = parsed
+	return err
+}

@@ -66,11 +66,22 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	return n, nil
 }
 
+// collectorShare is how far the heap grows between two collections, in percent:
+// far, because a limit on memory ends the growth earlier.
+const collectorShare = 400
+
 // limitMemory keeps the garbage collector from spending memory that the page
-// cache needs; GOMEMLIMIT in the environment wins.
+// cache needs, and lets it rest below. GOMEMLIMIT and GOGC in the environment
+// win.
 func limitMemory(bytes int64) {
-	if _, set := os.LookupEnv("GOMEMLIMIT"); !set && bytes > 0 {
+	if bytes <= 0 {
+		return
+	}
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(bytes)
+	}
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(collectorShare)
 	}
 }
 

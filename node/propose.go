@@ -24,6 +24,9 @@ func (n *Node) seal(requests [][]byte) ([]byte, error) {
 	// crypto/rand never fails: the runtime stops the program instead.
 	_, _ = rand.Read(entry.Seed[:])
 	for i, request := range requests {
+		if err := store.WellFormed(request); err != nil {
+			return nil, err
+		}
 		entry.Requests[i] = request
 	}
 	return fsm.Seal(entry), nil

@@ -15,154 +15,181 @@ type Writer interface {
 	writable() *Batch
 }
 
-// Batch collects the writes of one command. It reads its own writes over the
-// layers below; nothing is visible to others until Merge, and dropping the
-// batch drops everything. It belongs to one goroutine.
+// Batch collects the writes of one log entry, command by command. It reads its
+// own writes over the layers below. A command that is refused takes back what
+// it has written, the others stay; nothing is visible outside before Commit. It
+// belongs to one goroutine.
+//
+// Rows stay decoded until the entry is written: what many commands of an entry
+// change, such as a total, is encoded, hashed and stored once.
 type Batch struct {
-	db       *DB
-	under    *View
-	isLive   bool                // the writer's own: may merge, uses the warm rows
-	tables   []cellSet           // by rank; nil until touched
-	touched  []rank              // of tables
-	index    *btree.BTreeG[item] // index entries, keyed like a generation; nil until needed
-	journals []pendingTail       // by rank
-	appended []rank              // of journals
-	puts     []partitionPut      // in order of call
-	drops    []partitionDrop     // in order of call
-	scratch  []byte              // the write set, as the digest sees it
-	encoded  bytes.Buffer        // one row at a time
-	near     btree.PathHint      // where the row before went: rows come sorted
-	room     [8]byte             // for the key of a journal row
+	db      *DB
+	under   *View // the layers below, from the first command of the entry on
+	isLive  bool  // the writer's own: may merge, uses the warm rows
+	open    bool  // between Begin and Merge or Discard
+	command uint64
+
+	tables   []cellSet     // by rank, of tables and partitions; nil until touched
+	touched  []rank        // those with rows of this entry
+	changed  []rank        // those with rows of this command; may repeat
+	index    *overlay      // index entries
+	journals []pendingTail // by rank
+	appended []rank        // of journals with rows of this entry
+	marks    []journalMark // where journals stood before this command
+	drops    []partitionDrop
+	dropped  int // of drops, those before this command
+
+	scratch []byte         // the write set, as the digest sees it
+	encoded bytes.Buffer   // one row at a time
+	near    btree.PathHint // where the row before went: rows come sorted
+	room    [8]byte        // for the key of a journal row
 }
 
-// cellSet is the type-erased side of a table's touched rows.
+// cellSet is the type-erased side of the rows of one bucket.
 type cellSet interface {
-	merge(b *Batch)
-	reset()
-}
-
-type pendingTail struct {
-	bytes []byte
-	ends  []int // end of each row in bytes
+	write(b *Batch) // into the generation
+	keep()          // what this command wrote
+	restore()       // what was there before this command
+	reset()         // for the next entry
 }
 
 func newBatch(db *DB) *Batch {
 	n := len(db.schema.ranked)
-	return &Batch{db: db, tables: make([]cellSet, n), journals: make([]pendingTail, n)}
+	return &Batch{db: db, tables: make([]cellSet, n), index: newOverlay(), journals: make([]pendingTail, n)}
 }
 
 func (b *Batch) layers() *View    { return b.under }
 func (b *Batch) batch() *Batch    { return b }
 func (b *Batch) writable() *Batch { return b }
 
-// Begin opens the writer's batch over the newest state. Only the goroutine that
-// commits may call it; the batch is over with Merge or Discard.
+// Begin opens the writer's batch for one command, over the newest state and
+// what the commands before it in the same entry have written. Only the
+// goroutine that commits may call it; the command ends with Merge or Discard.
 func (db *DB) Begin() *Batch {
 	b := db.write
-	if b.under != nil {
-		panic("store: the batch before is still open")
+	if b.open {
+		panic("store: the command before is still open")
 	}
-	if !db.writing {
+	b.open = true
+	b.command++
+	if b.under == nil {
 		db.mu.Lock()
-		defer db.mu.Unlock()
+		db.viewMu.Lock()
+		b.under, b.isLive = db.pin(db.live), true
+		db.viewMu.Unlock()
+		db.mu.Unlock()
 	}
-	db.viewMu.Lock()
-	b.under, b.isLive = db.pin(db.live), true
-	db.viewMu.Unlock()
 	return b
 }
 
-// Try opens a batch over a view. It can never be merged: it is for dry runs.
+// Try opens a batch over a view. It is never committed: it is for dry runs.
 func (v *View) Try() *Batch {
 	b := newBatch(v.db)
-	b.under = v
+	b.under, b.open, b.command = v, true, 1
 	return b
 }
 
-// Discard drops all writes of the batch.
+// Merge ends the command and keeps what it has written for the entry.
+func (b *Batch) Merge() {
+	if !b.isLive {
+		panic("store: a dry run is never merged")
+	}
+	for _, r := range b.changed {
+		b.tables[r].keep()
+	}
+	b.index.keep()
+	b.close()
+}
+
+// Discard ends the command and takes back what it has written.
 func (b *Batch) Discard() {
+	for _, r := range b.changed {
+		b.tables[r].restore()
+	}
+	b.index.restore()
+	for _, mark := range slices.Backward(b.marks) {
+		b.journals[mark.rank].cut(mark)
+	}
+	b.drops = b.drops[:b.dropped]
+	b.close()
+}
+
+func (b *Batch) close() {
+	b.changed, b.marks, b.dropped, b.open = b.changed[:0], b.marks[:0], len(b.drops), false
+}
+
+// forget drops the whole entry.
+func (b *Batch) forget() {
 	for _, r := range b.touched {
 		b.tables[r].reset()
 	}
 	for _, r := range b.appended {
-		b.journals[r] = pendingTail{bytes: b.journals[r].bytes[:0], ends: b.journals[r].ends[:0]}
+		b.journals[r].reset()
 	}
-	b.touched, b.appended = b.touched[:0], b.appended[:0]
-	b.puts, b.drops, b.index = b.puts[:0], b.drops[:0], nil
-	if b.isLive {
+	b.index.reset()
+	b.touched, b.appended, b.drops = b.touched[:0], b.appended[:0], b.drops[:0]
+	b.close()
+	if b.under != nil {
 		b.under.Close()
+		b.under = nil
 	}
-	b.under = nil
 }
 
-// Merge makes the batch part of the entry being written and adds its ordered
-// write set to sum: each bucket by name, each key in order.
-func (b *Batch) Merge(sum hash.Hash) {
-	if !b.isLive {
-		panic("store: a dry run is never merged")
+// WriteSet moves what the entry's commands have written into the generation and
+// adds it to sum, each bucket by name, each key in order: what an entry changed,
+// whatever the commands did on the way. Commit must follow.
+func (db *DB) WriteSet(sum hash.Hash) {
+	b := db.write
+	if b.open {
+		panic("store: a command is still open")
 	}
-	b.db.beginEntry()
+	db.beginEntry()
 	b.scratch = b.scratch[:0]
-	for _, r := range b.mergeOrder() {
-		b.mergeRank(r)
-		if len(b.scratch) > 32<<10 {
-			sum.Write(b.scratch)
-			b.scratch = b.scratch[:0]
+	for _, r := range b.writeOrder() {
+		b.writeRank(r)
+		if len(b.scratch) > scratchLimit {
+			b.digest(sum)
 		}
 	}
-	sum.Write(b.scratch)
-	b.Discard()
+	b.digest(sum)
+	b.forget()
 }
 
-// mergeOrder lists the ranks with writes, in order.
-func (b *Batch) mergeOrder() []rank {
-	order := append(slices.Clone(b.touched), b.appended...)
-	for _, put := range b.puts {
-		order = append(order, put.rank)
+// scratchLimit is how much of the write set is gathered before it is hashed.
+const scratchLimit = 32 << 10
+
+func (b *Batch) digest(sum hash.Hash) {
+	if sum != nil {
+		sum.Write(b.scratch)
 	}
+	b.scratch = b.scratch[:0]
+}
+
+// writeOrder lists the ranks with writes, in order.
+func (b *Batch) writeOrder() []rank {
+	order := append(slices.Clone(b.touched), b.appended...)
 	for _, drop := range b.drops {
 		order = append(order, drop.rank)
 	}
-	if b.index != nil {
-		b.index.Scan(func(it item) bool {
-			if r := rankOf(it.key); len(order) == 0 || order[len(order)-1] != r {
-				order = append(order, r)
-			}
-			return true
-		})
-	}
+	order = b.index.ranks(order)
 	slices.Sort(order)
 	return slices.Compact(order)
 }
 
-func rankOf(key string) rank { return rank(key[0])<<8 | rank(key[1]) }
-
-func (b *Batch) mergeRank(r rank) {
+func (b *Batch) writeRank(r rank) {
 	switch declared := b.db.schema.ranked[r]; declared.kind {
 	case rowBucket:
-		b.tables[r].merge(b)
+		b.tables[r].write(b)
 	case indexBucket:
-		b.mergeIndex(r, declared)
+		b.writeIndex(r, declared)
 	case journalBucket:
-		b.mergeJournal(r, declared)
+		b.writeJournal(r, declared)
 	case partitionBucket:
-		b.mergePartition(r, declared)
+		b.writeDrops(r, declared)
+		if b.tables[r] != nil {
+			b.tables[r].write(b)
+		}
 	}
-}
-
-func (b *Batch) mergeIndex(r rank, declared *bucket) {
-	b.index.Ascend(item{key: string(appendRank(nil, r))}, func(it item) bool {
-		if rankOf(it.key) != r {
-			return false
-		}
-		key := []byte(it.key[rankLength:])
-		if it.value == nil {
-			b.remove(r, declared, key)
-			return true
-		}
-		b.set(r, declared, key, it.value)
-		return true
-	})
 }
 
 // set puts one row into the generation and into the write set. The value is

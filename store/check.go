@@ -100,7 +100,7 @@ func (t *Table[K, T]) checkRow(key, sealed []byte) (*T, error) {
 
 // checkEntry looks a row up in one index and tells whether it belongs there.
 func checkEntry[T any](v *View, index indexOf[T], row *T, primary []byte, report func(Problem)) bool {
-	key, value, indexed := index.entry(row, primary)
+	key, value, indexed := index.entry(nil, row, primary)
 	if !indexed {
 		return false
 	}

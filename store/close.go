@@ -56,7 +56,7 @@ func (db *DB) abandon() error {
 // flushed nor shown: it may be one half of a movement.
 func (db *DB) dropOpenEntry() error {
 	if db.write.under != nil {
-		db.write.Discard()
+		db.write.forget()
 	}
 	if !db.writing {
 		return nil

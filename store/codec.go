@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -48,12 +49,23 @@ func newDecoder() cbor.DecMode {
 	return mode
 }
 
+// scratch buffers for Encode, so that each value costs one allocation.
+var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptScratch bounds what a scratch buffer keeps from a large value.
+const keptScratch = 64 << 10
+
 // Encode returns the canonical CBOR of value (RFC 8949 section 4.2).
 // A type that cannot be encoded is a programming error and panics.
 func Encode(value any) []byte {
-	var buffer bytes.Buffer
-	EncodeTo(&buffer, value)
-	return buffer.Bytes()
+	buffer := scratch.Get().(*bytes.Buffer)
+	buffer.Reset()
+	EncodeTo(buffer, value)
+	encoded := bytes.Clone(buffer.Bytes())
+	if buffer.Cap() <= keptScratch {
+		scratch.Put(buffer)
+	}
+	return encoded
 }
 
 // EncodeTo appends the canonical CBOR of value to buffer.
@@ -61,6 +73,15 @@ func EncodeTo(buffer *bytes.Buffer, value any) {
 	if err := encoder.MarshalToBuffer(value, buffer); err != nil {
 		panic(fmt.Errorf("store: encode %T: %w", value, err))
 	}
+}
+
+// WellFormed tells why data is not exactly one value that Decode could read.
+// Texts are not looked at.
+func WellFormed(data []byte) error {
+	if err := decoder.Wellformed(data); err != nil {
+		return fmt.Errorf("encoded value: %w", err)
+	}
+	return nil
 }
 
 // Decode reads exactly one value. Unknown fields, duplicate keys, tags,

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,7 +120,7 @@ func (a *archive) serveOpen(db *DB, seed uint64) (v verdict, err error) {
 	a.churn(db, random, 40)
 	b := db.Begin()
 	a.visits.Drop(b, Time(3*Hour))
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1, Term: 1})
 	view = db.Latest()
 	expected := a.dump(view)
@@ -312,7 +311,7 @@ func TestCutOffWhileOpen(t *testing.T) {
 	for i := range 50 {
 		a.notes.Put(b, visit{ID: string(archiveID(i * 7))})
 	}
-	b.Merge(discard{})
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1})
 	if err := db.Flush(); err == nil || fatal.get() == nil || found == 0 {
 		t.Errorf("flush: %v, Fatal: %v, %d findings", err, fatal.get(), found)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,7 +140,7 @@ func (a *archive) writeRounds(db *DB) (dump string, v verdict, err error) {
 		b := db.Begin()
 		a.visits.Drop(b, Time(int64(1+db.Published()/2)*Hour))
 		a.log.Add(b, visit{})
-		b.Merge(sha256.New())
+		b.Merge()
 		a.churn(db, random, 50)
 		if db.Flush() != nil {
 			return "", halted, nil
@@ -193,7 +192,7 @@ func (a *archive) emptyLeaf(t *testing.T, path string, leaf filePage) error {
 		key, _, _ := ID("").cutKey(leaf.key(i))
 		a.notes.Delete(b, key)
 	}
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1})
 	return db.writeGeneration(db.live.active)
 }

@@ -65,10 +65,12 @@ func (db *DB) DurableApplied() (Applied, error) {
 // Unflushed is how many bytes are applied but not yet in the file.
 func (db *DB) Unflushed() int64 { return db.unflushed.Load() }
 
-// Commit ends one log entry: what was merged since the last call becomes
-// visible as the state of applied.Index. It waits while the disk is far behind.
+// Commit ends one log entry: what its commands have merged becomes visible as
+// the state of applied.Index. It waits while the disk is far behind.
 func (db *DB) Commit(applied Applied) {
-	db.beginEntry()
+	if !db.writing {
+		db.WriteSet(nil)
+	}
 	g := db.live.active
 	g.applied = applied.clone()
 	first := g.empty()
@@ -91,7 +93,7 @@ func (db *DB) Commit(applied Applied) {
 	}
 }
 
-// beginEntry takes the writer's mutex until Commit.
+// beginEntry takes the writer's mutex, from WriteSet until Commit.
 func (db *DB) beginEntry() {
 	if db.writing {
 		return

@@ -144,7 +144,7 @@ func (a *archive) fill(db *DB, random *rand.Rand) {
 		a.log.Add(b, visit{ID: fmt.Sprint(i), City: strings.Repeat("x", random.IntN(90))})
 	}
 	a.log.Add(b, visit{ID: "large", City: strings.Repeat("large", 4000)})
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: 1, Term: 1, Membership: []byte("members")})
 }
 
@@ -174,7 +174,7 @@ func (a *archive) churn(db *DB, random *rand.Rand, changes int) {
 			a.log.Add(b, visit{ID: fmt.Sprint(i), City: "added"})
 		}
 	}
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1, Term: 1})
 }
 

@@ -40,22 +40,25 @@ func AddUnique[K Key[K], T any, X Key[X]](t *Table[K, T], name string, of func(*
 func (x *Index[K, T, X]) declared() *bucket  { return x.bucket }
 func (x *Unique[K, T, X]) declared() *bucket { return x.bucket }
 
+// noValue is what an entry holds whose key says it all; nil would remove it.
+var noValue = []byte{}
+
 // entry is the index key followed by the primary key, with no value.
-func (x *Index[K, T, X]) entry(row *T, primary []byte) (key, value []byte, indexed bool) {
+func (x *Index[K, T, X]) entry(dst []byte, row *T, primary []byte) (key, value []byte, indexed bool) {
 	k, indexed := x.of(row)
 	if !indexed {
 		return nil, nil, false
 	}
-	return append(k.appendKey(nil), primary...), []byte{}, true
+	return append(k.appendKey(dst), primary...), noValue, true
 }
 
 // entry is the index key alone, with the primary key as value.
-func (x *Unique[K, T, X]) entry(row *T, primary []byte) (key, value []byte, indexed bool) {
+func (x *Unique[K, T, X]) entry(dst []byte, row *T, primary []byte) (key, value []byte, indexed bool) {
 	k, indexed := x.of(row)
 	if !indexed {
 		return nil, nil, false
 	}
-	return k.appendKey(nil), primary, true
+	return k.appendKey(dst), bytes.Clone(primary), true
 }
 
 func (x *Index[K, T, X]) update(b *Batch, primary []byte, before, after *T) {
@@ -77,37 +80,32 @@ func (x *Unique[K, T, X]) update(b *Batch, primary []byte, before, after *T) {
 func updateEntry[T any](b *Batch, x indexOf[T], primary []byte, before, after *T) {
 	var oldKey, newKey, newValue []byte
 	var had, has bool
+	var oldRoom, newRoom [96]byte
+	rank := b.db.schema.rank(x.declared())
 	if before != nil {
-		oldKey, _, had = x.entry(before, primary)
+		oldKey, _, had = x.entry(appendRank(oldRoom[:0], rank), before, primary)
 	}
 	if after != nil {
-		newKey, newValue, has = x.entry(after, primary)
+		newKey, newValue, has = x.entry(appendRank(newRoom[:0], rank), after, primary)
 	}
 	if had && has && bytes.Equal(oldKey, newKey) {
 		return
 	}
 	if had {
-		b.setIndex(x.declared(), oldKey, nil)
+		b.index.remove(string(oldKey))
 	}
 	if has {
-		b.setIndex(x.declared(), newKey, newValue)
+		checkLength(x.declared(), newKey)
+		b.index.put(string(newKey), newValue)
 	}
-}
-
-func (b *Batch) setIndex(declared *bucket, key, value []byte) {
-	if b.index == nil {
-		b.index = newTree()
-	}
-	ranked := append(appendRank(make([]byte, 0, rankLength+len(key)), b.db.schema.rank(declared)), key...)
-	b.index.Set(item{key: textOf(ranked), value: value})
 }
 
 // indexed returns the value of an index entry as this batch sees it.
 func (b *Batch) indexed(declared *bucket, key []byte) (value []byte, found bool) {
-	if b.index != nil {
+	if b.index.tree.Len() > 0 {
 		ranked := append(appendRank(nil, b.db.schema.rank(declared)), key...)
-		if it, ok := b.index.Get(item{key: textOf(ranked)}); ok {
-			return it.value, it.value != nil
+		if value, found := b.index.get(textOf(ranked)); found {
+			return value, value != nil
 		}
 	}
 	sealed, found := b.under.get(declared, key)
@@ -201,7 +199,7 @@ func (x *Index[K, T, X]) row(r Reader, key []byte) T {
 
 func scanIndex(r Reader, declared *bucket, prefix []byte, after Cursor) iter.Seq2[[]byte, []byte] {
 	var above []item
-	if b := r.batch(); b != nil && b.index != nil {
+	if b := r.batch(); b != nil && b.index.tree.Len() > 0 {
 		above = b.indexOverlay(declared, prefix)
 	}
 	return r.layers().scan(declared, prefix, after, above)
@@ -211,18 +209,13 @@ func scanIndex(r Reader, declared *bucket, prefix []byte, after Cursor) iter.Seq
 // sees them.
 func (b *Batch) indexOverlay(declared *bucket, prefix []byte) []item {
 	var rows []item
-	r := b.db.schema.rank(declared)
-	start := append(appendRank(nil, r), prefix...)
-	b.index.Ascend(item{key: string(start)}, func(it item) bool {
-		if !bytes.HasPrefix([]byte(it.key), start) {
-			return false
-		}
-		above := item{key: it.key[rankLength:]}
-		if it.value != nil {
-			above.value = declared.appendSealed(nil, []byte(above.key), it.value)
+	start := append(appendRank(nil, b.db.schema.rank(declared)), prefix...)
+	b.index.each(string(start), func(key string, value []byte) {
+		above := item{key: key[rankLength:]}
+		if value != nil {
+			above.value = declared.appendSealed(nil, []byte(above.key), value)
 		}
 		rows = append(rows, above)
-		return true
 	})
 	return rows
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
+	"slices"
 )
 
 // RawJournal is an append-only list of rows, numbered from 0. It bypasses the
@@ -66,9 +67,7 @@ func (j *RawJournal) Append(w Writer, row []byte) uint64 {
 	sequence := j.Length(b)
 	rank := b.db.schema.rank(j.bucket)
 	pending := &b.journals[rank]
-	if len(pending.ends) == 0 {
-		b.appended = append(b.appended, rank)
-	}
+	pending.mark(b, rank)
 	pending.bytes = append(pending.bytes, row...)
 	pending.ends = append(pending.ends, len(pending.bytes))
 	return sequence
@@ -124,6 +123,45 @@ func (j *RawJournal) find(r Reader, sequence uint64) (row []byte, pending bool) 
 	return b.journals[rank].row(int(sequence - t.end())), true
 }
 
+// pendingTail is what an entry has appended to a journal.
+type pendingTail struct {
+	bytes   []byte
+	ends    []int  // end of each row in bytes
+	command uint64 // that has marked it
+}
+
+// journalMark is where a journal stood before a command.
+type journalMark struct {
+	rank        rank
+	bytes, rows int
+}
+
+// mark notes once per command how long the journal is.
+func (p *pendingTail) mark(b *Batch, r rank) {
+	if p.command == b.command {
+		return
+	}
+	p.command = b.command
+	if len(p.ends) == 0 {
+		b.appended = append(b.appended, r)
+	}
+	b.marks = append(b.marks, journalMark{rank: r, bytes: len(p.bytes), rows: len(p.ends)})
+}
+
+func (p *pendingTail) cut(mark journalMark) {
+	p.bytes, p.ends = p.bytes[:mark.bytes], p.ends[:mark.rows]
+}
+
+// keptTail bounds what a reused batch keeps from a large entry.
+const keptTail = 16 << 20
+
+func (p *pendingTail) reset() {
+	if cap(p.bytes) > keptTail {
+		p.bytes = nil
+	}
+	p.cut(journalMark{})
+}
+
 func (p *pendingTail) row(i int) []byte {
 	if i >= len(p.ends) {
 		return nil
@@ -170,10 +208,11 @@ type JournalRow struct {
 	Err   error
 }
 
-func (b *Batch) mergeJournal(r rank, declared *bucket) {
+func (b *Batch) writeJournal(r rank, declared *bucket) {
 	g := b.db.live.active
 	t := &g.tails[r]
 	pending := &b.journals[r]
+	t.rows = slices.Grow(t.rows, len(pending.ends))
 	for i := range pending.ends {
 		row := pending.row(i)
 		key := binary.BigEndian.AppendUint64(b.room[:0], t.end())

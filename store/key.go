@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strings"
 )
 
@@ -45,6 +46,23 @@ type Pair[A Key[A], B Key[B]] struct {
 // PairOf makes a Pair; the types follow from the arguments.
 func PairOf[A Key[A], B Key[B]](first A, second B) Pair[A, B] {
 	return Pair[A, B]{First: first, Second: second}
+}
+
+// MaxKey is the longest encoded key in bytes. A longer one could not be written
+// to the file, so whoever puts it is stopped: by a panic, as at a text key that
+// holds a zero byte.
+const MaxKey = 4096
+
+// checkKey panics for a key that can never be written.
+func checkKey[K Key[K]](declared *bucket, key K) {
+	var room [96]byte
+	checkLength(declared, key.appendKey(room[:0]))
+}
+
+func checkLength(declared *bucket, key []byte) {
+	if len(key) > MaxKey {
+		panic(fmt.Sprintf("store: a key of %s has %d bytes, more than %d", declared.name, len(key), MaxKey))
+	}
 }
 
 func appendText(dst []byte, text string) []byte {

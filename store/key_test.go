@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -93,5 +94,39 @@ func TestTextKeysHaveNoZeroByte(t *testing.T) {
 			}()
 			k.appendKey(nil)
 		}()
+	}
+}
+
+// A key that no file could take, or that no other could sort beside, is refused
+// where it is put: found at the next flush, it would stop every node for good.
+func TestKeysThatCannotBeWritten(t *testing.T) {
+	a, db := pagedAtlas(t)
+	long := string(bytes.Repeat([]byte{'k'}, MaxKey))
+	for name, put := range map[string]func(b *Batch){
+		"a primary key that is too long":   func(b *Batch) { a.cities.Put(b, city{Name: long}) },
+		"a primary key with a zero byte":   func(b *Batch) { a.cities.Put(b, city{Name: "a\x00b"}) },
+		"an index key that is too long":    func(b *Batch) { a.cities.Put(b, city{Name: "a", Country: long, People: 1}) },
+		"an index key with a zero byte":    func(b *Batch) { a.cities.Put(b, city{Name: "a", Country: "k\x00", People: 1}) },
+		"a partition key that is too long": func(b *Batch) { a.visits.Put(b, 0, visit{ID: long}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			func() {
+				b := db.Begin()
+				defer b.Discard()
+				defer func() {
+					if recover() == nil {
+						t.Error("it was taken")
+					}
+				}()
+				a.cities.Put(b, city{Name: "kept out", Country: "kz"})
+				put(b)
+			}()
+			sum := sha256.New()
+			db.WriteSet(sum)
+			db.Commit(Applied{Index: db.Published() + 1})
+			if !bytes.Equal(sum.Sum(nil), sha256.New().Sum(nil)) {
+				t.Error("the command has left something")
+			}
+		})
 	}
 }

@@ -258,15 +258,16 @@ func (a *atlas) entry(t testing.TB, random *rand.Rand, db *DB, m *model) [32]byt
 			b.Discard()
 			continue
 		}
-		b.Merge(sum)
+		b.Merge()
 		*m = *attempt
 	}
 	if random.IntN(10) == 0 {
 		b := db.Begin()
 		m.floor = max(m.floor, int64(m.index/7)-2)
 		a.visits.Drop(b, Time(m.floor*Hour))
-		b.Merge(sum)
+		b.Merge()
 	}
+	db.WriteSet(sum)
 	db.Commit(Applied{Index: m.index, Term: 1})
 	return [32]byte(sum.Sum(nil))
 }

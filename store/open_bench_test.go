@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -81,7 +80,7 @@ func (b *bank) grow(t testing.TB, path string, bytes int64) {
 		for i := range 8000 {
 			b.transfer(batch, n*8000+i, random.IntN(int(bytes/1000)))
 		}
-		batch.Merge(sha256.New())
+		batch.Merge()
 		db.Commit(Applied{Index: db.Published() + 1})
 		if info, err := os.Stat(path); err != nil || info.Size() > bytes-(32<<20) {
 			break

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -59,7 +58,7 @@ func pagedAtlas(t testing.TB) (*atlas, *DB) {
 func (a *atlas) addCity(db *DB, i int) {
 	b := db.Begin()
 	a.cities.Put(b, city{Name: fmt.Sprintf("city-%03d", i), Country: countries[i%3], People: int64(1 + i/20)})
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1})
 }
 

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"slices"
 )
@@ -20,18 +19,24 @@ func NewPartitioned[K Key[K], T any](name string, key func(*T) K) *Partitioned[K
 
 func (p *Partitioned[K, T]) buckets() []*bucket { return []*bucket{p.bucket} }
 
-type partitionPut struct {
-	rank  rank
-	key   []byte // the hour, then the row's key
-	value []byte
-}
-
 type partitionDrop struct {
 	rank  rank
 	floor int64
 }
 
-func (p partitionPut) hour() int64 { return int64(binary.BigEndian.Uint64(p.key)) }
+// partitionKey is a row's key with its partition.
+type partitionKey[K comparable] struct {
+	hour int64
+	key  K
+}
+
+// partitionCells are the rows of a partitioned table an entry has written.
+type partitionCells[K Key[K], T any] struct {
+	cells[partitionKey[K], T]
+	table *Partitioned[K, T]
+	hours []int64 // that rows were put into
+	order sorter[partitionKey[K], T]
+}
 
 func hourOf(at Time) int64 { return max(0, int64(at)/Hour) }
 
@@ -42,8 +47,21 @@ func appendHour(dst []byte, hour int64) []byte {
 // Put writes row into the partition of the given log time.
 func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
 	b := w.writable()
-	key := p.key(&row).appendKey(appendHour(nil, hourOf(at)))
-	b.puts = append(b.puts, partitionPut{rank: b.db.schema.rank(p.bucket), key: key, value: Encode(&row)})
+	r := b.db.schema.rank(p.bucket)
+	set, ok := b.tables[r].(*partitionCells[K, T])
+	if !ok {
+		set = &partitionCells[K, T]{table: p, cells: cells[partitionKey[K], T]{rows: map[partitionKey[K]]*cell[T]{}}}
+		b.tables[r] = set
+	}
+	key := partitionKey[K]{hourOf(at), p.key(&row)}
+	if !slices.Contains(set.hours, key.hour) {
+		set.hours = append(set.hours, key.hour)
+	}
+	c := set.open(b, r, key, func() (row T, exists bool) {
+		checkKey(p.bucket, key.key)
+		return row, false
+	})
+	c.row, c.exists = row, true
 }
 
 // Drop removes every partition that is wholly before the given log time.
@@ -70,10 +88,10 @@ func (p *Partitioned[K, T]) floor(b *Batch) int64 {
 // caller's to decide: rows outlive their retention until their hour is dropped.
 func (p *Partitioned[K, T]) Get(r Reader, key K) (row T, ok bool) {
 	v, b := r.layers(), r.batch()
+	own, written := p.pending(b, key)
 	encoded := key.appendKey(nil)
-	own, written := p.pending(b, encoded)
 	for _, hour := range p.hoursToAsk(v, b, encoded) {
-		if written && hour <= own.hour() {
+		if written != nil && hour <= own {
 			break
 		}
 		full := append(appendHour(make([]byte, 0, 8+len(encoded)), hour), encoded...)
@@ -81,25 +99,28 @@ func (p *Partitioned[K, T]) Get(r Reader, key K) (row T, ok bool) {
 			return decodeRow[T](p.bucket, full, sealed), true
 		}
 	}
-	if !written {
+	if written == nil {
 		return row, false
 	}
-	return decodeRow[T](p.bucket, own.key, p.bucket.appendSealed(nil, own.key, own.value)), true
+	return written.row, true
 }
 
-// pending returns the row under key that this batch has put into the newest
+// pending returns the row under key that this entry has put into the newest
 // partition.
-func (p *Partitioned[K, T]) pending(b *Batch, key []byte) (newest partitionPut, found bool) {
+func (p *Partitioned[K, T]) pending(b *Batch, key K) (hour int64, newest *cell[T]) {
 	if b == nil {
-		return newest, false
+		return 0, nil
 	}
-	r := b.db.schema.rank(p.bucket)
-	for _, put := range b.puts {
-		if put.rank == r && bytes.Equal(put.key[8:], key) && (!found || put.hour() >= newest.hour()) {
-			newest, found = put, true
+	set, ok := b.tables[b.db.schema.rank(p.bucket)].(*partitionCells[K, T])
+	if !ok {
+		return 0, nil
+	}
+	for _, h := range set.hours {
+		if c := set.rows[partitionKey[K]{h, key}]; c != nil && (newest == nil || h > hour) {
+			hour, newest = h, c
 		}
 	}
-	return newest, found
+	return hour, newest
 }
 
 // hoursToAsk lists the partitions below that may hold key, newest first. The
@@ -172,8 +193,8 @@ func (v *View) getPartition(declared *bucket, key []byte) ([]byte, bool) {
 	return partition.get(key[8:])
 }
 
-// mergePartition applies drops first: a put that follows counts.
-func (b *Batch) mergePartition(r rank, declared *bucket) {
+// writeDrops applies drops; rows put by the same entry follow, and count.
+func (b *Batch) writeDrops(r rank, declared *bucket) {
 	g := b.db.live.active
 	for _, drop := range b.drops {
 		if drop.rank == r && drop.floor > g.floors[r] {
@@ -182,18 +203,23 @@ func (b *Batch) mergePartition(r rank, declared *bucket) {
 			b.record(opDrop, declared, appendHour(nil, drop.floor), nil)
 		}
 	}
-	puts := make([]partitionPut, 0, len(b.puts))
-	for _, put := range b.puts {
-		if put.rank == r {
-			puts = append(puts, put)
-		}
+}
+
+func (s *partitionCells[K, T]) write(b *Batch) {
+	declared := s.table.bucket
+	r := b.db.schema.rank(declared)
+	sorted := s.order.sort(s.rows, func(dst []byte, key partitionKey[K]) []byte {
+		return key.key.appendKey(appendHour(dst, key.hour))
+	})
+	for _, k := range sorted {
+		b.encoded.Reset()
+		EncodeTo(&b.encoded, &k.cell.row)
+		b.set(r, declared, k.key, b.encoded.Bytes())
+		b.db.filters[r].add(int64(binary.BigEndian.Uint64(k.key)), k.key[8:])
 	}
-	slices.SortStableFunc(puts, func(x, y partitionPut) int { return bytes.Compare(x.key, y.key) })
-	for i, put := range puts {
-		if i+1 < len(puts) && bytes.Equal(puts[i+1].key, put.key) {
-			continue // written twice: the later one stands
-		}
-		b.set(r, declared, put.key, put.value)
-		b.db.filters[r].add(put.hour(), put.key[8:])
-	}
+}
+
+func (s *partitionCells[K, T]) reset() {
+	s.cells.reset()
+	s.hours = s.hours[:0]
 }

@@ -24,7 +24,7 @@ func (k *bank) bankEntry(db *DB, filler string) {
 	var id Bytes16
 	binary.BigEndian.PutUint64(id[:], index)
 	k.requests.Put(b, Time(int64(index/100)*Hour), request{ID: id})
-	b.Merge(discard{})
+	b.Merge()
 	db.Commit(Applied{Index: index})
 }
 

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"bytes"
 	"iter"
-	"slices"
 )
 
 // Table holds rows of type T under primary keys of type K. Rows are values:
@@ -18,7 +16,7 @@ type Table[K Key[K], T any] struct {
 type indexOf[T any] interface {
 	declared() *bucket
 	update(b *Batch, primary []byte, before, after *T)
-	entry(row *T, primary []byte) (key, value []byte, indexed bool)
+	entry(dst []byte, row *T, primary []byte) (key, value []byte, indexed bool)
 }
 
 // NewTable declares a table. The name is permanent: it is part of the file and
@@ -41,11 +39,16 @@ func (t *Table[K, T]) Get(r Reader, key K) (row T, ok bool) {
 	if b == nil {
 		return t.load(r.layers(), key)
 	}
-	if cells := t.touched(b); cells != nil {
-		if c := cells.rows[key]; c != nil {
+	if set := t.touched(b); set != nil {
+		if c := set.rows[key]; c != nil {
 			return c.row, c.exists
 		}
 	}
+	return t.below(b, key)
+}
+
+// below is the row as it stands in the layers under a batch.
+func (t *Table[K, T]) below(b *Batch, key K) (row T, ok bool) {
 	if !b.isLive {
 		return t.load(b.under, key)
 	}
@@ -74,7 +77,7 @@ func (t *Table[K, T]) Put(w Writer, row T) {
 	set := t.cells(b)
 	set.incoming = row
 	key := t.key(&set.incoming)
-	c := t.touch(b, set, key)
+	c := t.open(b, set, key)
 	t.reindex(b, key, c, &set.incoming)
 	c.row, c.exists = row, true
 }
@@ -82,10 +85,22 @@ func (t *Table[K, T]) Put(w Writer, row T) {
 // Delete removes the row under key and its index entries, if it is there.
 func (t *Table[K, T]) Delete(w Writer, key K) {
 	b := w.writable()
-	c := t.touch(b, t.cells(b), key)
+	c := t.open(b, t.cells(b), key)
 	t.reindex(b, key, c, nil)
 	var none T
 	c.row, c.exists = none, false
+}
+
+// open returns the cell to change; with indexes, it holds the row as it stands.
+func (t *Table[K, T]) open(b *Batch, set *tableCells[K, T], key K) *cell[T] {
+	r := b.db.schema.rank(t.bucket)
+	return set.open(b, r, key, func() (row T, exists bool) {
+		checkKey(t.bucket, key)
+		if len(t.indexes) == 0 {
+			return row, false
+		}
+		return t.below(b, key)
+	})
 }
 
 func (t *Table[K, T]) reindex(b *Batch, key K, c *cell[T], after *T) {
@@ -96,7 +111,8 @@ func (t *Table[K, T]) reindex(b *Batch, key K, c *cell[T], after *T) {
 	if c.exists {
 		before = &c.row
 	}
-	primary := key.appendKey(nil)
+	var room [64]byte
+	primary := key.appendKey(room[:0])
 	for _, index := range t.indexes {
 		index.update(b, primary, before, after)
 	}
@@ -121,105 +137,40 @@ func (t *Table[K, T]) scanRows(r Reader, prefix []byte, after Cursor) iter.Seq2[
 	if b == nil || t.touched(b) == nil {
 		return r.layers().scan(t.bucket, prefix, after, nil)
 	}
-	return b.under.scan(t.bucket, prefix, after, t.touched(b).overlay(b, t.bucket))
+	return b.under.scan(t.bucket, prefix, after, t.touched(b).overlay(t.bucket))
 }
 
-// cell is one row a batch has written.
-type cell[T any] struct {
-	row    T
-	exists bool
-}
-
-// cells are all rows of one table a batch has written. They are reused from
-// batch to batch, since nobody keeps a pointer to one.
-type cells[K Key[K], T any] struct {
+// tableCells are the rows of a table an entry has written.
+type tableCells[K Key[K], T any] struct {
+	cells[K, T]
 	table    *Table[K, T]
-	rows     map[K]*cell[T]
-	pool     []*cell[T]
-	used     int
-	incoming T          // the row being put: keeps Put free of allocations
-	order    []keyed[T] // reused by merge
-	keys     []byte     // reused by merge
+	incoming T // the row being put: keeps Put free of allocations
+	order    sorter[K, T]
 }
 
-type keyed[T any] struct {
-	key  []byte
-	cell *cell[T]
+func (t *Table[K, T]) cells(b *Batch) *tableCells[K, T] {
+	r := b.db.schema.rank(t.bucket)
+	set, ok := b.tables[r].(*tableCells[K, T])
+	if !ok {
+		set = &tableCells[K, T]{table: t, cells: cells[K, T]{rows: map[K]*cell[T]{}}}
+		b.tables[r] = set
+	}
+	return set
 }
 
-func (t *Table[K, T]) touched(b *Batch) *cells[K, T] {
-	set, _ := b.tables[b.db.schema.rank(t.bucket)].(*cells[K, T])
+func (t *Table[K, T]) touched(b *Batch) *tableCells[K, T] {
+	set, _ := b.tables[b.db.schema.rank(t.bucket)].(*tableCells[K, T])
 	if set == nil || len(set.rows) == 0 {
 		return nil
 	}
 	return set
 }
 
-func (t *Table[K, T]) cells(b *Batch) *cells[K, T] {
-	r := b.db.schema.rank(t.bucket)
-	set, ok := b.tables[r].(*cells[K, T])
-	if !ok {
-		set = &cells[K, T]{table: t, rows: map[K]*cell[T]{}}
-		b.tables[r] = set
-	}
-	return set
+func (s *tableCells[K, T]) sorted() []keyed[T] {
+	return s.order.sort(s.rows, func(dst []byte, key K) []byte { return key.appendKey(dst) })
 }
 
-// touch returns the batch's cell for key; with indexes, it holds the row as it
-// stands.
-func (t *Table[K, T]) touch(b *Batch, set *cells[K, T], key K) *cell[T] {
-	if c := set.rows[key]; c != nil {
-		return c
-	}
-	if len(set.rows) == 0 {
-		b.touched = append(b.touched, b.db.schema.rank(t.bucket))
-	}
-	c := set.allocate()
-	if len(t.indexes) > 0 {
-		c.row, c.exists = t.Get(b, key)
-	}
-	set.rows[key] = c
-	return c
-}
-
-func (s *cells[K, T]) allocate() *cell[T] {
-	if s.used == len(s.pool) {
-		s.pool = append(s.pool, new(cell[T]))
-	}
-	s.used++
-	return s.pool[s.used-1]
-}
-
-// keptCells bounds what a reused batch keeps from a large command.
-const keptCells = 16 << 10
-
-func (s *cells[K, T]) reset() {
-	var none cell[T]
-	for _, c := range s.pool[:s.used] {
-		*c = none
-	}
-	if s.used > keptCells {
-		s.pool, s.order, s.keys, s.rows = nil, nil, nil, map[K]*cell[T]{}
-	}
-	clear(s.rows)
-	s.incoming, s.used, s.order = none.row, 0, s.order[:0]
-}
-
-// sorted lists the touched rows in key order.
-func (s *cells[K, T]) sorted() []keyed[T] {
-	s.order = s.order[:0]
-	keys := s.keys[:0]
-	for key, c := range s.rows {
-		start := len(keys)
-		keys = key.appendKey(keys)
-		s.order = append(s.order, keyed[T]{key: keys[start:len(keys):len(keys)], cell: c})
-	}
-	s.keys = keys
-	slices.SortFunc(s.order, func(a, b keyed[T]) int { return bytes.Compare(a.key, b.key) })
-	return s.order
-}
-
-func (s *cells[K, T]) merge(b *Batch) {
+func (s *tableCells[K, T]) write(b *Batch) {
 	r := b.db.schema.rank(s.table.bucket)
 	warm := s.table.warmRows(b)
 	for _, k := range s.sorted() {
@@ -238,7 +189,7 @@ func (s *cells[K, T]) merge(b *Batch) {
 
 // overlay is the touched rows as a scan sees them: sealed, sorted, nil where
 // deleted.
-func (s *cells[K, T]) overlay(b *Batch, declared *bucket) []item {
+func (s *tableCells[K, T]) overlay(declared *bucket) []item {
 	rows := make([]item, 0, len(s.rows))
 	for _, k := range s.sorted() {
 		it := item{key: string(k.key)}

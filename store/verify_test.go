@@ -29,7 +29,7 @@ func TestSoundFilesAreSound(t *testing.T) {
 		for round := range 12 {
 			b := db.Begin()
 			a.upheave(random, b, round, width, value)
-			b.Merge(discard{})
+			b.Merge()
 			db.Commit(Applied{Index: db.Published() + 1})
 			if err := db.Flush(); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ func TestPanicInALoop(t *testing.T) {
 	a, db := pagedAtlas(t)
 	b := db.Begin()
 	a.log.Add(b, visit{ID: "1"})
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(Applied{Index: db.Published() + 1})
 	if err := db.Flush(); err != nil {
 		t.Fatal(err)
@@ -103,7 +102,7 @@ func TestSteadyOverwriteDoesNotGrowTheFile(t *testing.T) {
 		for i := range 300 {
 			a.notes.Put(b, visit{ID: fmt.Sprint(i), City: fmt.Sprint(round)})
 		}
-		b.Merge(sha256.New())
+		b.Merge()
 		db.Commit(Applied{Index: db.Published() + 1})
 		if err := db.Flush(); err != nil {
 			t.Fatal(err)

@@ -113,7 +113,11 @@ func submitKYC(ctx *fsm.Context, c Submit) (Submitted, error) {
 	}
 	submissions.Put(ctx, k)
 	Audit(ctx, QPayNetTrail, u.ID, "kyc_submitted")
-	return Submitted{Status: k.Status, AutoVerified: auto}, nil
+	done := Submitted{Status: k.Status, AutoVerified: auto}
+	if !auto {
+		return done, nil
+	}
+	return done, KYCDecided.Fire(ctx, k)
 }
 
 // Decide is the input of DecideKYC.

@@ -71,6 +71,7 @@ func TestAutoVerifyVerifiesOnSubmission(t *testing.T) {
 	b.Equal(kyc(b, ann.ID).Status, identity.KYCPending) // not by itself
 	b.Equal(fsmtest.Must(b.Machine, identity.SubmitKYC, identity.Submit{FullName: "Ann"}), identity.Submitted{Status: identity.KYCVerified, AutoVerified: true})
 	b.Equal(kyc(b, ann.ID).VerifiedAt, b.Clock)
+	b.Read(func(v *store.View) { b.Equal(outbox.At(v, outbox.Length(v)-1).Kind, "identity.kyc_verified") })
 	// A second time it is verified already, which nobody did by itself.
 	b.Equal(fsmtest.Must(b.Machine, identity.SubmitKYC, identity.Submit{}), identity.Submitted{Status: identity.KYCVerified})
 }

@@ -72,14 +72,32 @@ func Sessions(r store.Reader, surface Surface, user store.ID) iter.Seq[Session] 
 	}
 }
 
+// MaxSessions is how many sessions of a user are kept, open or not. A login
+// beyond forgets the oldest ones, which ends them.
+const MaxSessions = 100
+
 // open starts a session for the actor's address and program.
 func open(ctx *fsm.Context, surface Surface, user store.ID) Session {
+	forgetOldest(ctx, user, MaxSessions-1)
 	s := Session{
 		ID: ctx.NewID("ses"), User: user, Surface: surface,
 		CreatedAt: ctx.Now, LastActive: ctx.Now, IP: ctx.Actor.IP, Agent: ctx.Actor.Agent,
 	}
 	sessions.Put(ctx, s)
 	return s
+}
+
+// forgetOldest keeps so many of a user's sessions, the newest.
+func forgetOldest(ctx *fsm.Context, user store.ID, kept int) {
+	var old []store.ID
+	for _, s := range sessionsByUser.Scan(ctx, user, nil) {
+		if kept--; kept < 0 {
+			old = append(old, s.ID)
+		}
+	}
+	for _, id := range old {
+		sessions.Delete(ctx, id)
+	}
 }
 
 // everySurface makes revoke end the sessions of all surfaces.

@@ -164,3 +164,17 @@ func TestTrailsAreReadFromACursorOfTheirOwn(t *testing.T) {
 		}
 	})
 }
+
+// A program that logs in for each call must not fill the state.
+func TestALoginBeyondTheLimitEndsTheOldestSession(t *testing.T) {
+	b := newBank(t)
+	first := b.Register("ann@example.org")
+	second := login(b, identity.AEVION)
+	for range identity.MaxSessions - 2 {
+		login(b, identity.AEVION)
+	}
+	b.Equal([]bool{holds(b, first), holds(b, second)}, []bool{true, true})
+	newest := login(b, identity.AEVION)
+	b.Equal([]bool{holds(b, first), holds(b, second), holds(b, newest)}, []bool{false, true, true})
+	b.Equal(len(sessions(b, identity.AEVION, first.ID)), identity.MaxSessions)
+}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"coffer/fsm"
 	"coffer/ledgerchain"
@@ -13,7 +14,7 @@ import (
 // often as needed, then close.
 type Poster struct {
 	ctx      *fsm.Context
-	chain    *ledgerchain.Appender
+	chain    ledgerchain.Appender
 	legs     []leg
 	links    []ledgerchain.Link
 	meta     []Member
@@ -49,16 +50,21 @@ func (p *Posted) Transaction(leg int) string {
 // ErrUnfounded is a ledger without a name: the node is not ready.
 var ErrUnfounded = fsm.Reject(fsm.Unavailable, "ledger_not_founded")
 
+// posters are reused with their memory.
+var posters = sync.Pool{New: func() any { return new(Poster) }}
+
 // NewPoster opens the chain for appending.
 func NewPoster(ctx *fsm.Context) (*Poster, error) {
-	chain, err := ledgerchain.OpenAppender(ctx, ctx.Salt)
+	p := posters.Get().(*Poster)
+	err := p.chain.Open(ctx, ctx.Salt)
 	if errors.Is(err, ledgerchain.ErrNotFounded) {
 		return nil, ErrUnfounded
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Poster{ctx: ctx, chain: chain}, nil
+	p.ctx, p.tallies = ctx, p.tallies[:0]
+	return p, nil
 }
 
 // maxLegs bounds the accounts of one transaction.
@@ -188,11 +194,12 @@ func (p *Poster) link(height uint64) []ledgerchain.Link {
 }
 
 // Close stores the end of the chain and the counts. Without it nothing of this
-// poster counts.
+// poster counts; after it the poster must not be used.
 func (p *Poster) Close() {
 	p.chain.Close()
 	storeCounts(p.ctx, p.tallies)
-	p.tallies = p.tallies[:0]
+	p.ctx, p.prepared = nil, nil
+	posters.Put(p)
 }
 
 // Post appends one transaction. It checks every account before it changes any,

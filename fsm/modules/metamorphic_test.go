@@ -72,7 +72,7 @@ func TestRandomHistories(t *testing.T) {
 func randomHistory(t *testing.T, seed uint64) (logs []*raft.Log, digest [32]byte, rows []string) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	m := fsmtest.New(t, options())
-	c := &crowd{model: newModel(t, m.Clock), random: random, at: m}
+	c := &crowd{model: newModel(t, m.Clock, declaredBy(m)), random: random, at: m}
 	c.begin(m)
 	for range *entries {
 		c.entryOf(m, c.some()...)
@@ -88,6 +88,10 @@ func randomHistory(t *testing.T, seed uint64) (logs []*raft.Log, digest [32]byte
 		c.enough()
 	}
 	return m.History(), m.Digest(), m.Dump()
+}
+
+func declaredBy(m *fsmtest.Machine) func(command string) fsm.Rejections {
+	return func(command string) fsm.Rejections { return m.Machine().Handlers()[command].Rejects() }
 }
 
 // begin brings a few customers with money.

@@ -28,6 +28,7 @@ type model struct {
 	system  map[string]int64 // balance of the operator's accounts
 	refs    map[string]*reference
 	known   map[fsm.RequestID]*answered
+	rejects func(command string) fsm.Rejections
 	chain   uint64
 	mute    bool
 	answers map[string]int // how often each command was answered so, by code
@@ -84,12 +85,12 @@ type answered struct {
 	outcome fsm.Outcome
 }
 
-func newModel(t testing.TB, last store.Time) *model {
+func newModel(t testing.TB, last store.Time, rejects func(command string) fsm.Rejections) *model {
 	return &model{TB: t, last: last, texts: map[string]int64{
 		"QPAYNET_DAILY_DEPOSIT_CAP": 500_000, "QPAYNET_MAX_TRANSFER": 100_000, "QPAYNET_KYC_THRESHOLD": 1_000_000,
 		"QPAYNET_FEE_PPM": 1000, "QPAYNET_STUB_DEPOSIT": 1, "QPAYNET_KYC_AUTO_VERIFY": 0,
 	}, alarms: map[string]bool{}, session: map[string]*session{}, holds: map[store.ID]*reserved{}, system: map[string]int64{},
-		refs: map[string]*reference{}, known: map[fsm.RequestID]*answered{}, answers: map[string]int{}}
+		refs: map[string]*reference{}, known: map[fsm.RequestID]*answered{}, answers: map[string]int{}, rejects: rejects}
 }
 
 // step takes one request of an entry with what the machine answered.
@@ -112,7 +113,7 @@ func (m *model) step(r fsm.Request, got fsm.Outcome, index uint64) {
 	if code == "" {
 		m.chain += uint64(entries)
 	}
-	if code == "" || r.KeepRejection {
+	if code == "" || r.KeepRejection && declared(code, m.rejects(r.Command)) {
 		m.known[r.RequestID] = &answered{at: now, body: r.BodyHash, outcome: got}
 	}
 }

@@ -21,6 +21,7 @@ type Event struct {
 	At     store.Time   `cbor:"7,keyasint"`
 	Facts  []fsm.Detail `cbor:"8,keyasint,omitempty"` // of platform events: ids of the chain entry
 	Before uint64       `cbor:"9,keyasint,omitempty"` // number + 1 of the user's event before
+	Score  int64        `cbor:"10,keyasint"`          // of the user after it
 }
 
 var events = store.NewJournal[Event]("reputation.events")
@@ -86,15 +87,16 @@ type Added struct {
 func Add(ctx *fsm.Context, e Event) Added {
 	s := Of(ctx, e.User)
 	e.ID, e.At, e.Before = ctx.NewID("evt"), ctx.Now, s.Last
-	ladder := Ladder(ctx)
-	added := Added{Event: e.ID, Previous: RankOf(ladder, s.Score), At: ctx.Now}
+	steps := settings.RankLadder.Of(ctx)
+	added := Added{Event: e.ID, Previous: rankIn(steps, s.Score), At: ctx.Now}
 
 	addTotals(ctx, e.Weight, s.Events == 0)
+	e.Score = saturate(s.Score, e.Weight)
 	s.Last = events.Add(ctx, e) + 1
-	s.Score, s.Events, s.LastAt = saturate(s.Score, e.Weight), s.Events+1, ctx.Now
+	s.Score, s.Events, s.LastAt = e.Score, s.Events+1, ctx.Now
 	scores.Put(ctx, s)
 
-	added.Score, added.Rank = s.Score, RankOf(ladder, s.Score)
+	added.Score, added.Rank = s.Score, rankIn(steps, s.Score)
 	if added.Rank != added.Previous {
 		outbox.Emit(ctx, outbox.Event{Kind: "reputation.rank_changed", Users: []store.ID{e.User}, Facts: []fsm.Detail{
 			fsm.Text("previousRank", added.Previous.ID), fsm.Text("newRank", added.Rank.ID), fsm.Number("score", s.Score),

@@ -82,13 +82,27 @@ type Rank struct {
 func Ladder(r store.Reader) []Rank {
 	steps := settings.RankLadder.Of(r)
 	ladder := make([]Rank, len(steps))
-	for i, step := range steps {
-		ladder[i] = Rank{ID: step.Name, Min: step.Number}
-		if i+1 < len(steps) {
-			ladder[i].Next = steps[i+1].Number
-		}
+	for i := range steps {
+		ladder[i] = rankAt(steps, i)
 	}
 	return ladder
+}
+
+func rankAt(steps []settings.Pair, i int) Rank {
+	rank := Rank{ID: steps[i].Name, Min: steps[i].Number}
+	if i+1 < len(steps) {
+		rank.Next = steps[i+1].Number
+	}
+	return rank
+}
+
+// rankIn is RankOf without making the ladder.
+func rankIn(steps []settings.Pair, score int64) Rank {
+	at := 0
+	for at+1 < len(steps) && score >= steps[at+1].Number {
+		at++
+	}
+	return rankAt(steps, at)
 }
 
 // RankOf returns the step a score stands on. Scores below the first bound stand

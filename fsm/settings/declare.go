@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"coffer/store"
 )
@@ -110,13 +111,14 @@ func durationFrom(least int64, name, value, doc string) Duration {
 
 // pairList declares name:number items; extra may refuse a list as a whole.
 func pairList(name, value, doc string, extra func([]Pair) error) Pairs {
-	return Pairs{declare(Setting{Name: name, Doc: doc, development: value, production: value, check: func(text string) error {
+	declared := declare(Setting{Name: name, Doc: doc, development: value, production: value, check: func(text string) error {
 		pairs, err := parsePairs(text)
 		if err != nil {
 			return err
 		}
 		return extra(pairs)
-	}})}
+	}})
+	return Pairs{Setting: declared, parsed: new(atomic.Pointer[parsedPairs])}
 }
 
 func positive(pairs []Pair) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"coffer/store"
@@ -102,7 +103,10 @@ func (s Duration) Of(r store.Reader) int64 {
 }
 
 // Pairs is a list of name:number items.
-type Pairs struct{ *Setting }
+type Pairs struct {
+	*Setting
+	parsed *atomic.Pointer[parsedPairs]
+}
 
 // Pair is one item of Pairs.
 type Pair struct {
@@ -110,10 +114,22 @@ type Pair struct {
 	Number int64
 }
 
-// Of returns the value in force, in the order given.
+// parsedPairs is the latest text with what it means: a memory of a pure
+// function, no state.
+type parsedPairs struct {
+	text  string
+	pairs []Pair
+}
+
+// Of returns the value in force, in the order given. It belongs to the setting.
 func (s Pairs) Of(r store.Reader) []Pair {
-	pairs, err := parsePairs(s.Text(r))
+	text := s.Text(r)
+	if latest := s.parsed.Load(); latest != nil && latest.text == text {
+		return latest.pairs
+	}
+	pairs, err := parsePairs(text)
 	mustParse(s.Setting, err)
+	s.parsed.Store(&parsedPairs{text, pairs})
 	return pairs
 }
 

@@ -85,6 +85,11 @@ func TestEveryTriggerHasItsEffectsAndNoOthers(t *testing.T) {
 	expect(trace{Events: []string{"wallet.transfer_failed"}}, func() {
 		fsmtest.Rejects(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: to, Amount: 100_000}, ledger.ErrInsufficient)
 	})
+	expect(trace{Events: []string{"wallet.transfer_failed"}}, func() { // one event for a command
+		done := fsmtest.Must(b.Machine, wallet.TransferMany, wallet.Transfers{Rows: []wallet.Transfer{
+			{From: from, To: to, Amount: 90_000}, {From: from, To: from, Amount: 1}, {From: from, To: to, Amount: 80_000}}})
+		b.Equal([]string{done.Rows[0].Code, done.Rows[2].Code}, []string{ledger.ErrInsufficient.Code, ledger.ErrInsufficient.Code})
+	})
 	expect(trace{}, func() {
 		fsmtest.Rejects(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: "wal_0", Amount: 1}, wallet.ErrReceiverNotFound)
 		fsmtest.Rejects(b.Machine, wallet.WithdrawFunds, wallet.Payment{Wallet: from, Amount: 100_000}, ledger.ErrInsufficient)

@@ -84,7 +84,7 @@ type mover struct {
 	entry   string // of the first transfer
 	facts   []fsm.Detail
 	tallies []tally
-	places  map[ownerCurrency]int // of each user and currency in tallies
+	places  map[ownerCurrency]int // of each user and currency in tallies, once there are many
 	stats   Stats
 }
 
@@ -106,7 +106,6 @@ func newMover(ctx *fsm.Context, sender store.ID) (*mover, error) {
 	return &mover{
 		ctx: ctx, sender: sender, poster: poster, caps: capsOf(ctx, sender),
 		hide: settings.HideBalance.Of(ctx), rate: settings.TransferFee.Of(ctx),
-		places: map[ownerCurrency]int{},
 	}, nil
 }
 
@@ -271,14 +270,39 @@ func (m *mover) note(from, to Wallet, done Transferred, counted int64, height ui
 // tally finds a user's sums in a currency; they stand in order of first
 // appearance.
 func (m *mover) tally(user store.ID, currency string) *tally {
-	key := store.PairOf(user, store.Text(currency))
-	at, ok := m.places[key]
-	if !ok {
-		at = len(m.tallies)
-		m.places[key] = at
-		m.tallies = append(m.tallies, tally{user: user, currency: currency})
+	if at := m.find(user, currency); at >= 0 {
+		return &m.tallies[at]
 	}
-	return &m.tallies[at]
+	if m.places != nil {
+		m.places[store.PairOf(user, store.Text(currency))] = len(m.tallies)
+	}
+	m.tallies = append(m.tallies, tally{user: user, currency: currency})
+	return &m.tallies[len(m.tallies)-1]
+}
+
+// fewTallies are searched faster than looked up.
+const fewTallies = 8
+
+// find returns the place of a user's sums, -1 for none yet.
+func (m *mover) find(user store.ID, currency string) int {
+	if len(m.tallies) <= fewTallies {
+		for i := range m.tallies {
+			if t := &m.tallies[i]; t.user == user && t.currency == currency {
+				return i
+			}
+		}
+		return -1
+	}
+	if m.places == nil {
+		m.places = map[ownerCurrency]int{}
+		for i, t := range m.tallies {
+			m.places[store.PairOf(t.user, store.Text(t.currency))] = i
+		}
+	}
+	if at, ok := m.places[store.PairOf(user, store.Text(currency))]; ok {
+		return at
+	}
+	return -1
 }
 
 // byUser adds the scores of all currencies up, users in order of first
@@ -323,9 +347,32 @@ func (m *mover) finish(action string, details ...fsm.Detail) {
 // refused tells the sender's subscribers of a transfer without funds.
 func (m *mover) refused(c Transfer, err error) error {
 	rejection, _ := fsm.AsRejection(err)
-	outbox.Emit(m.ctx, outbox.Event{Kind: "wallet.transfer_failed", Users: []store.ID{m.sender}, Facts: []fsm.Detail{
-		fsm.Text("fromWallet", string(c.From)), fsm.Text("toWallet", string(c.To)),
-		fsm.Number("amount", int64(c.Amount)), fsm.Text("reason", rejection.Code),
-	}})
+	unfunded := failure{}
+	unfunded.add(c)
+	unfunded.tell(m.ctx, m.sender)
 	return fsm.Declined(rejection)
+}
+
+// failure gathers the transfers of a command that had no funds.
+type failure struct {
+	first Transfer
+	count int64
+}
+
+func (f *failure) add(c Transfer) {
+	if f.count == 0 {
+		f.first = c
+	}
+	f.count++
+}
+
+// tell queues one event for all of them.
+func (f *failure) tell(ctx *fsm.Context, sender store.ID) {
+	if f.count == 0 {
+		return
+	}
+	outbox.Emit(ctx, outbox.Event{Kind: "wallet.transfer_failed", Users: []store.ID{sender}, Facts: []fsm.Detail{
+		fsm.Text("fromWallet", string(f.first.From)), fsm.Text("toWallet", string(f.first.To)),
+		fsm.Number("amount", int64(f.first.Amount)), fsm.Text("reason", ledger.ErrInsufficient.Code), fsm.Number("transfers", f.count),
+	}})
 }

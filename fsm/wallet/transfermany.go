@@ -42,6 +42,7 @@ func transferMany(ctx *fsm.Context, c Transfers) (TransferredMany, error) {
 		return TransferredMany{}, err
 	}
 	result := TransferredMany{Rows: make([]Verdict, len(c.Rows))}
+	unfunded := failure{}
 	for i := range c.Rows {
 		done, err := m.move(c.Rows[i])
 		if err == nil {
@@ -59,7 +60,11 @@ func transferMany(ctx *fsm.Context, c Transfers) (TransferredMany, error) {
 			return TransferredMany{}, rejection.With(fsm.Number("index", int64(i)))
 		}
 		result.Rows[i] = Verdict{Code: rejection.Code}
+		if ledger.ErrInsufficient.Is(rejection) {
+			unfunded.add(c.Rows[i])
+		}
 	}
+	unfunded.tell(ctx, sender)
 	if m.moved > 0 {
 		m.finish("transfer", fsm.Number("transfers", int64(m.moved)))
 	}
