@@ -153,7 +153,7 @@ func (a *appliance) entry(t testing.TB) {
 
 // commit ends one entry.
 func commit(db *store.DB, b *store.Batch, applied store.Applied) {
-	b.Merge(sha256.New())
+	b.Merge()
 	db.Commit(applied)
 }
 
@@ -171,10 +171,10 @@ func (a *appliance) move(b *store.Batch) {
 func (a *appliance) append(t testing.TB, b *store.Batch, index uint64) {
 	t.Helper()
 	blind := sha256.Sum256([]byte(fmt.Sprint(index)))
-	appender, err := ledgerchain.OpenAppender(b, a.salt)
-	must(t, err)
+	var appender ledgerchain.Appender
+	must(t, appender.Open(b, a.salt))
 	defer appender.Close()
-	_, err = appender.Append(&ledgerchain.Draft{
+	_, err := appender.Append(&ledgerchain.Draft{
 		Kind: "transfer", Time: int64(index) * 1000, Payload: []byte(fmt.Sprintf(`{"id":"tx_%d"}`, index)),
 		Blind: ledgerchain.Blind(blind[:16]),
 	})

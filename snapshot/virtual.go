@@ -1,23 +1,56 @@
-// Package snapshot makes raft see state.db as its snapshot. There is no second
-// index that could disagree with the file: what raft lists is what the file
-// says about itself.
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"sync"
 
 	"github.com/hashicorp/raft"
 
 	"coffer/store"
 )
 
-// Virtual is raft's snapshot store over the state file.
-type Virtual struct{ db *store.DB }
+// Config describes a node that exchanges snapshots with peers.
+type Config struct {
+	DB     *store.DB
+	Schema *store.Schema
+	Stamp  []byte // of the data directory, for files that are installed
+	// Dir is for files that no restart needs, on the file system of state.db.
+	// Clean empties it before the database is opened.
+	Dir    string
+	Source Source
+	Newest uint32       // state-machine version this program can run
+	Logger *slog.Logger // slog.Default when nil
 
-// NewVirtual makes the snapshot store of a node.
+	free  func() (int64, error) // bytes on the disk; asks the system when nil
+	reach func(step string)     // for tests; may be nil
+}
+
+// Virtual is raft's snapshot store over the state file.
+type Virtual struct {
+	db     *store.DB
+	config *Config // nil without peers
+
+	mu       sync.Mutex
+	made     int // names of received files
+	received map[string]*receipt
+	busy     bool // a backup is being made
+}
+
+// NewVirtual makes the snapshot store of a node without peers.
 func NewVirtual(db *store.DB) *Virtual { return &Virtual{db: db} }
+
+// NewExchange makes the snapshot store of a node that sends its state to peers
+// and installs theirs.
+func NewExchange(c Config) *Virtual {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Virtual{db: c.DB, config: &c, received: map[string]*receipt{}}
+}
 
 // ErrNoPeers is returned when raft asks for a transfer on a node without peers.
 var ErrNoPeers = errors.New("this node has no peers to exchange snapshots with")
@@ -26,6 +59,7 @@ var ErrNoPeers = errors.New("this node has no peers to exchange snapshots with")
 const virtualID = "state.db"
 
 // List returns what the state file holds, or nothing before its first flush.
+// What was received and not installed is not in it.
 func (v *Virtual) List() ([]*raft.SnapshotMeta, error) {
 	applied, err := v.db.DurableApplied()
 	if err != nil {
@@ -34,52 +68,60 @@ func (v *Virtual) List() ([]*raft.SnapshotMeta, error) {
 	if applied.Index == 0 {
 		return nil, nil
 	}
-	meta := &raft.SnapshotMeta{
-		Version: raft.SnapshotVersionMax, ID: virtualID,
-		Index: applied.Index, Term: applied.Term, ConfigurationIndex: applied.MembershipIndex,
-	}
-	if len(applied.Membership) > 0 {
-		meta.Configuration = raft.DecodeConfiguration(applied.Membership)
+	meta, err := metaOf(applied)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
 	return []*raft.SnapshotMeta{meta}, nil
 }
 
-// Create accepts a local snapshot. It writes nothing: the flush that Persist
-// waited for has stored everything already.
-func (v *Virtual) Create(raft.SnapshotVersion, uint64, uint64, raft.Configuration, uint64, raft.Transport) (raft.SnapshotSink, error) {
-	return sink{}, nil
+func metaOf(applied store.Applied) (*raft.SnapshotMeta, error) {
+	members, err := decodeMembership(applied.Membership)
+	return &raft.SnapshotMeta{
+		Version: raft.SnapshotVersionMax, ID: virtualID, Index: applied.Index, Term: applied.Term,
+		Configuration: members, ConfigurationIndex: applied.MembershipIndex,
+	}, err
 }
 
-// Open would stream the state to a peer.
-func (v *Virtual) Open(string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	return nil, nil, ErrNoPeers
-}
-
-// sink takes no bytes: a snapshot that carries some comes from a peer.
-type sink struct{}
-
-func (sink) ID() string                { return virtualID }
-func (sink) Close() error              { return nil }
-func (sink) Cancel() error             { return nil }
-func (sink) Write([]byte) (int, error) { return 0, ErrNoPeers }
-
-// Point is raft's handle on the state at one index.
-type Point struct {
-	db    *store.DB
-	index uint64
-}
-
-// At notes the index a snapshot is asked for; it returns at once.
-func At(db *store.DB, index uint64) *Point { return &Point{db: db, index: index} }
-
-// Persist waits until the file holds the state of the index: only then may
-// raft discard the log up to it.
-func (p *Point) Persist(s raft.SnapshotSink) error {
-	if err := p.db.AwaitDurable(p.index); err != nil {
-		return errors.Join(fmt.Errorf("persist snapshot at %d: %w", p.index, err), s.Cancel())
+// Create accepts a snapshot. A local one stays without bytes: the flush that
+// Persist waited for has stored everything already. One with bytes comes from a
+// peer or an operator; it is verified, and installed by Install.
+func (v *Virtual) Create(version raft.SnapshotVersion, index, term uint64, members raft.Configuration, membersIndex uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	meta := raft.SnapshotMeta{
+		Version: version, Index: index, Term: term, Configuration: members, ConfigurationIndex: membersIndex,
 	}
-	return s.Close()
+	return &sink{virtual: v, meta: meta}, nil
 }
 
-// Release has nothing to release.
-func (p *Point) Release() {}
+// Open streams the flushed state, or hands out what was received.
+func (v *Virtual) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	if v.config == nil {
+		return nil, nil, ErrNoPeers
+	}
+	if id != virtualID {
+		return v.openReceived(id)
+	}
+	stream, err := v.config.spool(context.Background(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	applied := stream.summary.Header.applied()
+	meta, err := metaOf(applied)
+	if err != nil {
+		return nil, nil, errors.Join(err, stream.Close())
+	}
+	meta.Size = stream.summary.Bytes
+	return meta, stream, nil
+}
+
+func (v *Virtual) openReceived(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.received[id]
+	if r == nil {
+		return nil, nil, fmt.Errorf("there is no snapshot %q", id)
+	}
+	delete(v.received, id)
+	meta := r.meta
+	return &meta, r, nil
+}
