@@ -121,6 +121,12 @@ func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome,
 	ctx.Index, ctx.seed, ctx.ordinal = a.index, a.entry.Seed, ordinal
 	result, err := m.run(ctx, h, &r)
 	m.applied.Time = max(ctx.last, now)
+	if err == nil && ctx.activate > 0 {
+		if ctx.activate > NewestVersion {
+			return Outcome{}, fmt.Errorf("version %d is put in force, this program knows up to %d", ctx.activate, NewestVersion)
+		}
+		m.applied.Version = ctx.activate
+	}
 	return a.settle(ctx, h, &r, result, err)
 }
 

@@ -19,11 +19,12 @@ type Context struct {
 	Version uint32            // state-machine version in force
 	Salt    *ledgerchain.Salt // equal on all nodes, never stored
 
-	machine *Machine
-	seed    [16]byte
-	ordinal uint32 // of the request in its entry
-	counter uint32 // of random values drawn
-	last    store.Time
+	machine  *Machine
+	activate uint32 // version to be in force from the next request on
+	seed     [16]byte
+	ordinal  uint32 // of the request in its entry
+	counter  uint32 // of random values drawn
+	last     store.Time
 }
 
 // Tick returns the log time of the next chain entry of this request: Now for

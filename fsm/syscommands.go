@@ -94,8 +94,8 @@ type AlarmChange struct {
 	Reason string `cbor:"3,keyasint,omitempty"`
 }
 
-// RaiseAlarm records a condition of a node; business writes are refused until
-// it is disarmed. Raising it again changes nothing.
+// RaiseAlarm records a condition of a node. While one of a freezing kind is
+// raised, business writes are refused. Raising it again changes nothing.
 var RaiseAlarm = Command[AlarmChange, Nothing]{
 	Name: "system.raise_alarm/1", System: true, Rejects: Rejections{ErrNotPermitted, ErrUnknownAlarm},
 }
@@ -104,15 +104,22 @@ func raiseAlarm(ctx *Context, c AlarmChange) (Nothing, error) {
 	if ctx.Actor.Kind != Node && ctx.Actor.Kind != Operator {
 		return Nothing{}, ErrNotPermitted
 	}
-	if c.Kind != Diverged && c.Kind != NoSpace {
+	if _, known := freezing[c.Kind]; !known {
 		return Nothing{}, ErrUnknownAlarm
 	}
-	if alarms.Has(ctx, store.PairOf(store.ID(c.Kind), store.ID(c.Node))) {
-		return Nothing{}, nil
-	}
-	alarms.Put(ctx, Alarm{Kind: c.Kind, Node: c.Node, Reason: c.Reason, Raised: ctx.Now})
-	countAlarms(ctx, 1)
+	raise(ctx, Alarm{Kind: c.Kind, Node: c.Node, Reason: c.Reason})
 	return Nothing{}, nil
+}
+
+func raise(ctx *Context, a Alarm) {
+	if alarms.Has(ctx, store.PairOf(store.ID(a.Kind), store.ID(a.Node))) {
+		return
+	}
+	a.Raised = ctx.Now
+	alarms.Put(ctx, a)
+	if freezing[a.Kind] {
+		countAlarms(ctx, 1)
+	}
 }
 
 // DisarmAlarm ends an alarm; an operator does it once the cause is gone.
@@ -129,7 +136,9 @@ func disarmAlarm(ctx *Context, c AlarmChange) (Nothing, error) {
 		return Nothing{}, ErrAlarmNotFound
 	}
 	alarms.Delete(ctx, key)
-	countAlarms(ctx, -1)
+	if freezing[c.Kind] {
+		countAlarms(ctx, -1)
+	}
 	return Nothing{}, nil
 }
 
@@ -141,8 +150,14 @@ func countAlarms(ctx *Context, delta int64) {
 
 func freezeCounts(v *store.View) error {
 	row, _ := freezes.Get(v, "freeze")
-	if raised := int64(len(Alarms(v))); row.Alarms != raised {
-		return fmt.Errorf("%d alarms are counted, %d are raised", row.Alarms, raised)
+	raised := int64(0)
+	for _, a := range Alarms(v) {
+		if freezing[a.Kind] {
+			raised++
+		}
+	}
+	if row.Alarms != raised {
+		return fmt.Errorf("%d freezing alarms are counted, %d are raised", row.Alarms, raised)
 	}
 	return nil
 }

@@ -33,9 +33,14 @@ type Alarm struct {
 
 // The kinds of alarm.
 const (
-	Diverged = "diverged" // two replicas computed different states
-	NoSpace  = "no_space" // a voter's disk is nearly full
+	Diverged   = "diverged"    // two replicas computed different states
+	NoSpace    = "no_space"    // a voter's disk is nearly full
+	ClockSkew  = "clock_skew"  // a node's clock is far from the leader's
+	RolledBack = "rolled_back" // a node's files are older than what it said before
 )
+
+// freezing tells of each kind of alarm whether it stops business writes.
+var freezing = map[string]bool{Diverged: true, NoSpace: true, ClockSkew: false, RolledBack: false}
 
 var (
 	clusters = store.NewTable("system.cluster", func(*Cluster) store.ID { return "cluster" })
@@ -77,11 +82,16 @@ func Alarms(r store.Reader) []Alarm {
 func WithSystem(modules []Module) []Module {
 	return append([]Module{{
 		Name:   "system",
-		Tables: []store.Shape{clusters, terms, alarms, freezes, requests},
+		Tables: []store.Shape{clusters, terms, alarms, freezes, requests, members, tokens, epochs},
 		Commands: []Handler{
 			Handle(Found, found), Handle(BeginTerm, beginTerm), Handle(Assert, assert),
 			Handle(RaiseAlarm, raiseAlarm), Handle(DisarmAlarm, disarmAlarm),
+			Handle(CreateToken, createToken), Handle(Admit, admit), Handle(RemoveMember, removeMember),
+			Handle(Announce, announce), Handle(FinalizeUpgrade, finalizeUpgrade), Handle(BeginEpoch, beginEpoch),
 		},
-		Invariants: []Invariant{{Name: "the freeze counts the alarms", Check: freezeCounts}},
+		Invariants: []Invariant{
+			{Name: "the freeze counts the alarms", Check: freezeCounts},
+			{Name: "join tokens expire", Check: tokensExpire},
+		},
 	}}, modules...)
 }

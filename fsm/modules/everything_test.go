@@ -36,7 +36,19 @@ func everything(b *bank.Bank) {
 		fsmtest.Must(b.Machine, fsm.RaiseAlarm, fsm.AlarmChange{Kind: fsm.Diverged, Node: "node-2"})
 		fsmtest.Must(b.Machine, fsm.RaiseAlarm, alarm)
 		fsmtest.Must(b.Machine, fsm.DisarmAlarm, alarm)
+		fsmtest.Must(b.Machine, fsm.Admit, fsm.Admission{Node: "node-1", Address: "127.0.0.1:7001"})
+		fsmtest.Must(b.Machine, fsm.Announce, fsm.Announcement{Node: "node-1", Address: "127.0.0.1:7001",
+			Seen: fsm.Announced{Boots: 1, Index: 9, Epoch: 1, Oldest: 1, Newest: 1, Program: "v1"}})
+		fsmtest.Must(b.Machine, fsm.BeginEpoch, fsm.EpochReason{Epoch: 2, Reason: "restored", Node: "node-1"})
 	})
+	before := b.Actor
+	b.As(fsm.Actor{Kind: fsm.Operator, ID: "root"})
+	for _, hash := range []store.ID{"aa", "bb"} {
+		fsmtest.Must(b.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: hash, Lifetime: store.Hour})
+	}
+	b.AsNode(func() { fsmtest.Must(b.Machine, fsm.Admit, fsm.Admission{Node: "node-2", Token: "aa"}) })
+	fsmtest.Must(b.Machine, fsm.RemoveMember, fsm.Removal{Node: "node-2"})
+	b.As(before)
 }
 
 func accounts(b *bank.Bank, ann, bob, admin fsm.Actor) {

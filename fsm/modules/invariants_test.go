@@ -102,6 +102,7 @@ func TestEveryInvariantFindsWhatItIsFor(t *testing.T) {
 		{"a wallet with another owner", "wallet.wallets", once(anyRow, 2, "usr_0"), "wallets and accounts belong together"},
 		{"a closed wallet with money", "wallet.wallets", once(active, 5, "closed"), "wallets and accounts belong together"},
 		{"a wallet too many", "wallet.stats", once(anyRow, 2, uint64(99)), "wallet statistics count the wallets"},
+		{"a token for ever", "system.tokens", once(anyRow, 3, uint64(1)<<62), "join tokens expire"},
 		{"an alarm nobody counts", "system.freeze", once(anyRow, 1, uint64(0)), "the freeze counts the alarms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
