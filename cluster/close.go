@@ -13,8 +13,8 @@ const (
 	lostGrace  = 100 * time.Millisecond // for answers that raft gave while it stopped
 )
 
-// Close ends the node's part in the cluster in order: leader-only work, new requests, requests in flight, connections,
-// raft, raft.db. When ctx ends it returns an error and hurries: nothing in flight is waited for any more, requests without
+// Close ends the node's part in the cluster in order: leader-only work, new requests, requests in flight, the leadership,
+// which another voter takes over, connections, raft, raft.db. When ctx ends it returns an error and hurries: nothing in flight is waited for any more, requests without
 // an answer are of unknown outcome. Closing goes on in the background; another Close waits for it again.
 // The machine can be flushed and closed after a Close without error.
 func (c *Cluster) Close(ctx context.Context) error {
@@ -38,6 +38,7 @@ func (c *Cluster) shutdown(ctx context.Context) error {
 	c.patient(ctx, workLimit, c.workers.governor, "leader-only work")
 	c.queue.close()
 	c.patient(ctx, drainLimit, c.queue.drained, "requests in flight")
+	c.handOver(ctx)
 	close(c.stop)
 	c.queue.end()
 
@@ -46,9 +47,13 @@ func (c *Cluster) shutdown(ctx context.Context) error {
 	last := c.stack.Load()
 	stopped := last.raft.Shutdown()
 	err := last.network.Close() // a stalled connection would hold raft up
+	if c.callers != nil {
+		c.callers.close()
+	}
 	err = errors.Join(err, closeStream(c.stream), stopped.Error())
 	close(c.halted)
 	<-c.workers.receiver
+	<-c.workers.caller
 	<-c.workers.sealer
 	<-c.workers.drainer
 	<-c.workers.keeper

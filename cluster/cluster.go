@@ -26,6 +26,11 @@ type Cluster struct {
 	machine      *guardedMachine
 	snapshots    raft.SnapshotStore
 	valve        *valve
+	watch        *leaderWatch
+	callers      *callers // nil without a port
+	rounds       rounds
+	health       health
+	changing     chan struct{} // holds one while the membership is changed
 	storage      *storage
 	failure      *failure
 	applied      func() uint64
@@ -50,7 +55,7 @@ type Cluster struct {
 }
 
 // workers are the goroutines that Close waits for, one by one because they end in an order.
-type workers struct{ sealer, governor, drainer, keeper, mender, receiver <-chan struct{} }
+type workers struct{ sealer, governor, drainer, keeper, mender, receiver, caller <-chan struct{} }
 
 // Open starts this node with the files it finds, or refuses with *Refused if they do not belong together.
 //
@@ -90,12 +95,17 @@ func closeStream(stream raft.StreamLayer) error {
 func newCluster(cfg Config, files *storage, f *failure, seal func([][]byte) ([]byte, error)) *Cluster {
 	port, _ := cfg.Stream.(*Port)
 	c := &Cluster{
-		cfg: cfg, stream: cfg.Stream, port: port, valve: newValve(cfg.Applied),
+		cfg: cfg, stream: cfg.Stream, port: port, watch: newLeaderWatch(), changing: make(chan struct{}, 1), valve: newValve(cfg.Applied),
 		id: raft.ServerID(cfg.NodeID), logger: cfg.Logger, observe: cfg.Observe,
 		storage: files, failure: f, applied: cfg.Applied, seal: seal, beginRequest: cfg.BeginTerm,
 		queue:      newQueue(cfg.Limits, cfg.Backlog),
 		leadership: newLeadership(), notify: make(chan bool, 4), budget: newBudget(cfg.LogBudget, cfg.Timing),
 		stop: make(chan struct{}), retired: make(chan struct{}), halted: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if port != nil {
+		c.callers = newCallers(port)
+		port.attach(cfg.Removed)
+		c.leadership.add(c.watchPeers)
 	}
 	files.logs.durable = c.durable
 	return c
@@ -125,6 +135,11 @@ func (c *Cluster) start(cfg Config) error {
 		mender:   work(c.mend),
 		receiver: work(c.receiveStreams),
 	}
+	c.workers.caller = work(func() {
+		if c.port != nil {
+			c.receiveCalls()
+		}
+	})
 	c.kick(cfg.Timing)
 	return nil
 }
@@ -172,6 +187,7 @@ func work(f func()) <-chan struct{} {
 func (c *Cluster) watchLeader(o *raft.Observation) bool {
 	if leader, ok := o.Data.(raft.LeaderObservation); ok {
 		c.observe.Leader(string(leader.LeaderID))
+		c.watch.announce()
 	}
 	return false
 }

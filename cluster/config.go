@@ -44,6 +44,15 @@ type Config struct {
 	// Backlog returns the bytes that the machine has not flushed; optional, as cheap as an atomic load.
 	Backlog func() int64
 
+	// Bury builds the request that makes the machine remember a removed node, and Removed says whether it does.
+	// Removed must be cheap, and is asked for every connection. Both are optional; without them an id could come back.
+	Bury    func(nodeID string) []byte
+	Removed func(nodeID string) bool
+	// Announce returns what peers shall know about this node; optional, asked about once a second.
+	Announce func() Announcement
+	// DigestAt returns the machine's digest at a recent entry. With it, only nodes of equal state are promoted. Optional.
+	DigestAt func(index uint64) (digest []byte, ok bool)
+
 	LogBudget int64 // bytes of log that raft.db may hold, default 1 GiB
 	Limits    Limits
 	Timing    Timing
@@ -78,6 +87,8 @@ type Timing struct {
 	AppendEntries     int           // entries of one replication call
 	RPCTimeout        time.Duration // one call between nodes
 	RPCsInFlight      int           // pipelined calls to one follower
+	Probe             time.Duration // how often the leader looks at its peers, default 1 s
+	Probation         time.Duration // how long a node must be healthy to be promoted, default 10 s
 }
 
 // LAN is the profile for nodes within a few milliseconds of each other.
@@ -115,7 +126,8 @@ func (c Config) complete() (Config, error) {
 	require(c.BeginTerm != nil, "begin-term request is missing")
 	require(c.Applied != nil, "applied index is missing")
 	require(c.State.Index > 0 || (c.State.Term == 0 && !c.State.Installed), "state names a term but no index")
-	_, peers := c.Stream.(*Port)
+	port, peers := c.Stream.(*Port)
+	require(!peers || port.names(c.ClusterID, c.NodeID), "the certificate names another node")
 	require(!peers || c.Recorded != nil, "recorded state is missing")
 	if c.Recorded == nil {
 		recorded := c.State
@@ -126,6 +138,11 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Timing == (Timing{}) {
 		c.Timing = LAN()
+	}
+	setDefault(&c.Timing.Probe, time.Second)
+	setDefault(&c.Timing.Probation, 10*time.Second)
+	if c.Removed == nil {
+		c.Removed = func(string) bool { return false }
 	}
 	setDefault(&c.LogBudget, 1<<30)
 	setDefault(&c.Limits.Requests, 16384)
@@ -139,7 +156,7 @@ func (c Config) complete() (Config, error) {
 	return c, errors.Join(mistakes...)
 }
 
-func setDefault[T int | int64](value *T, standard T) {
+func setDefault[T int | int64 | time.Duration](value *T, standard T) {
 	if *value == 0 {
 		*value = standard
 	}

@@ -29,6 +29,8 @@ type guardedMachine struct {
 	broken    chan struct{} // receives once for each install that contradicts the log
 	divergent atomic.Bool   // since then, until raft is replaced
 
+	membership atomic.Uint64 // index of the last membership applied or installed
+
 	mu     sync.Mutex
 	points map[*point]struct{} // local snapshots taken and not released
 }
@@ -46,6 +48,7 @@ func (m *guardedMachine) ApplyBatch(logs []*raft.Log) []any {
 	m.valve.advance()
 	for _, log := range logs {
 		if log.Type == raft.LogConfiguration {
+			m.membership.Store(log.Index)
 			m.changed()
 		}
 	}
@@ -81,6 +84,7 @@ func (m *guardedMachine) Restore(source io.ReadCloser) error {
 	if err := m.BatchingFSM.Restore(received.ReadCloser); err != nil {
 		return fmt.Errorf("install state at entry %d: %w", received.index, err)
 	}
+	m.membership.Store(received.membership)
 	err = m.clearLog(received.index, received.term)
 	m.valve.advance()
 	return err
@@ -169,7 +173,7 @@ type guardedSnapshots struct{ raft.SnapshotStore }
 // received is an opened snapshot that knows its place in the log.
 type received struct {
 	io.ReadCloser
-	index, term uint64
+	index, term, membership uint64
 }
 
 // Open opens a snapshot, to be installed or sent.
@@ -178,7 +182,7 @@ func (s guardedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return meta, &received{source, meta.Index, meta.Term}, nil
+	return meta, &received{source, meta.Index, meta.Term, meta.ConfigurationIndex}, nil
 }
 
 // receivedFrom finds the opened snapshot within raft's wrappers.

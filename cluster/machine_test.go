@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,6 +58,7 @@ type testMachine struct {
 	term      uint64
 	config    raft.Configuration
 	configAt  uint64
+	seen      map[string][]byte // outcomes of requests that begin with "once "
 }
 
 func newTestMachine(file *stateFile) *testMachine {
@@ -64,6 +66,7 @@ func newTestMachine(file *stateFile) *testMachine {
 	defer file.mu.Unlock()
 	m := &testMachine{file: file, rows: slices.Clone(file.rows), term: file.state.Term, config: file.config, configAt: file.configAt}
 	m.visible.Store(file.state.Index)
+	m.remember()
 	return m
 }
 
@@ -85,8 +88,7 @@ func (m *testMachine) ApplyBatch(logs []*raft.Log) []any {
 		case raft.LogCommand:
 			var outcomes [][]byte
 			for _, request := range unsealTest(log.Data) {
-				m.rows = append(m.rows, row{log.Index, string(request)})
-				outcomes = append(outcomes, fmt.Appendf(nil, "%d/%s", log.Index, request))
+				outcomes = append(outcomes, m.apply(log.Index, string(request)))
 			}
 			responses[i] = outcomes
 		}
@@ -94,6 +96,41 @@ func (m *testMachine) ApplyBatch(logs []*raft.Log) []any {
 		m.visible.Store(log.Index)
 	}
 	return responses
+}
+
+// apply runs one request. One that begins with "once " takes effect once, however often it is sent.
+func (m *testMachine) apply(index uint64, request string) []byte {
+	if outcome, ok := m.seen[request]; ok {
+		return outcome
+	}
+	m.rows = append(m.rows, row{index, request})
+	outcome := fmt.Appendf(nil, "%d/%s", index, request)
+	if strings.HasPrefix(request, "once ") {
+		m.seen[request] = outcome
+	}
+	return outcome
+}
+
+// remember rebuilds the outcomes from the rows.
+func (m *testMachine) remember() {
+	m.seen = map[string][]byte{}
+	for _, r := range m.rows {
+		if strings.HasPrefix(r.request, "once ") {
+			m.seen[r.request] = fmt.Appendf(nil, "%d/%s", r.index, r.request)
+		}
+	}
+}
+
+// value returns what the last "once set key value" request up to index gave the key.
+func (m *testMachine) value(key string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range slices.Backward(m.rows) {
+		if fields := strings.Fields(r.request); len(fields) == 4 && fields[1] == "set" && fields[2] == key {
+			return fields[3]
+		}
+	}
+	return ""
 }
 
 // Restore installs the snapshot that was received last.
@@ -117,6 +154,7 @@ func (m *testMachine) Restore(source io.ReadCloser) error {
 	m.config, m.configAt = meta.Configuration, meta.ConfigurationIndex
 	m.file.state = State{Index: meta.Index, Term: meta.Term, Installed: true}
 	m.file.config, m.file.configAt = m.config, m.configAt
+	m.remember()
 	m.file.rows = slices.Clone(m.rows)
 	m.file.installs++
 	m.visible.Store(meta.Index)
@@ -321,6 +359,7 @@ func openNode(cfg Config, file *stateFile, s seams) (*node, error) {
 	n := &node{machine: newTestMachine(file), fatal: make(chan error, 1)}
 	cfg.State = file.record()
 	cfg.Recorded = file.record
+	cfg.Removed = n.machine.buried
 	cfg.Applied = n.machine.visible.Load
 	cfg.Fatal = func(err error) { n.fatal <- err }
 	n.config = cfg

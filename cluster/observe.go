@@ -12,6 +12,7 @@ type Observe struct {
 	Refuse    func(reason error)                    // each request refused before the log
 	Unknown   func()                                // each outcome that stayed unknown to its caller
 	Truncated func(entries uint64)                  // entries removed from the log
+	Forward   func(err error)                       // each proposal forwarded to the leader, nil for an outcome
 	Rebuilt   func()                                // raft was replaced because an install contradicted the log
 }
 
@@ -36,6 +37,9 @@ func (o Observe) complete() Observe {
 	}
 	if o.Truncated == nil {
 		o.Truncated = func(uint64) {}
+	}
+	if o.Forward == nil {
+		o.Forward = func(error) {}
 	}
 	if o.Rebuilt == nil {
 		o.Rebuilt = func() {}

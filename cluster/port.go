@@ -38,8 +38,6 @@ type PortConfig struct {
 	Listener    net.Listener // bound TCP listener; the port owns it
 	Advertise   string       // host:port under which peers reach it; the listener's address if empty
 	Credentials *Credentials // shown and believed until Rotate
-	// Removed says whether a node was removed from the cluster for good; it is asked on every connection. Optional.
-	Removed func(nodeID string) bool
 	// Join admits a node that has a token instead of a certificate. Optional: without it nobody can join here.
 	Join func(ctx context.Context, request JoinRequest) (JoinReply, error)
 	// Dial opens the connection below TLS to a node; optional, TCP by default.
@@ -52,8 +50,9 @@ type PortConfig struct {
 type Port struct {
 	cfg         PortConfig
 	credentials atomic.Pointer[Credentials]
-	streams     chan net.Conn // accepted for raft
-	calls       chan net.Conn // accepted for calls
+	removed     atomic.Pointer[func(nodeID string) bool] // set once a cluster uses the port
+	streams     chan net.Conn                            // accepted for raft
+	calls       chan net.Conn                            // accepted for calls
 	join        *tls.Config
 	closed      chan struct{}
 	ending      sync.Once
@@ -73,9 +72,6 @@ func Listen(cfg PortConfig) (*Port, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Removed == nil {
-		cfg.Removed = func(string) bool { return false }
 	}
 	if cfg.Dial == nil {
 		cfg.Dial = dialTCP
@@ -97,6 +93,12 @@ func (p *Port) Rotate(credentials *Credentials) error {
 	}
 	p.credentials.Store(credentials)
 	return nil
+}
+
+// names says whether the certificate in use is that of a node.
+func (p *Port) names(clusterID, nodeID string) bool {
+	c := p.credentials.Load()
+	return c.clusterID == clusterID && c.nodeID == nodeID
 }
 
 // Expiry returns when the certificate in use ends.
@@ -144,7 +146,7 @@ func splitTarget(target raft.ServerAddress) (nodeID, address string) {
 
 // dial connects to a node, which must prove its id.
 func (p *Port) dial(ctx context.Context, protocol, nodeID, address string) (net.Conn, error) {
-	if p.cfg.Removed(nodeID) {
+	if p.gone(nodeID) {
 		return nil, fmt.Errorf("dial node %s: it was removed", nodeID)
 	}
 	raw, err := p.cfg.Dial(ctx, nodeID, address)
@@ -196,10 +198,22 @@ func (p *Port) connections() []*portConn {
 	return all
 }
 
+// attach tells the port whom the cluster has removed, also to nodes that are connected already.
+func (p *Port) attach(removed func(nodeID string) bool) {
+	p.removed.Store(&removed)
+	p.recheck()
+}
+
+// gone says whether a node was removed for good.
+func (p *Port) gone(nodeID string) bool {
+	removed := p.removed.Load()
+	return removed != nil && (*removed)(nodeID)
+}
+
 // recheck closes the connections of nodes that have been removed.
 func (p *Port) recheck() {
 	for _, conn := range p.connections() {
-		if conn.peer != "" && p.cfg.Removed(conn.peer) {
+		if conn.peer != "" && p.gone(conn.peer) {
 			conn.Close()
 		}
 	}

@@ -158,7 +158,7 @@ func (p *Port) admits(nodeID string) error {
 	switch {
 	case nodeID == p.credentials.Load().nodeID:
 		return errors.New("peer has the id of this node")
-	case p.cfg.Removed(nodeID):
+	case p.gone(nodeID):
 		return fmt.Errorf("node %q was removed", nodeID)
 	}
 	return nil

@@ -32,7 +32,7 @@ func (c *Cluster) Propose(ctx context.Context, request []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, notApplied(err)
 	}
-	outcome, err := c.attempt(ctx, request, false)
+	outcome, err := c.try(ctx, request)
 	if err != nil {
 		outcome, err = c.retry(ctx, request, err)
 	}
@@ -53,7 +53,7 @@ func (c *Cluster) retry(ctx context.Context, request []byte, err error) ([]byte,
 	inDoubt := errors.Is(err, ErrUnknown)
 	for pause := firstPause; retryable(err, inDoubt) && c.rest(ctx, pause); pause = min(2*pause, lastPause) {
 		var outcome []byte
-		if outcome, err = c.attempt(ctx, request, false); err == nil {
+		if outcome, err = c.try(ctx, request); err == nil {
 			return outcome, nil
 		}
 		inDoubt = inDoubt || errors.Is(err, ErrUnknown)

@@ -12,9 +12,25 @@ import (
 var errRound = errors.New("other voters cannot be asked for their term")
 
 // ReadIndex returns an index that covers everything acknowledged before the call, anywhere in the cluster.
-// A read is linearizable once the machine's visible index has reached it. It fails with ErrNotLeader, or with ErrNotReady
-// while the leader has not begun its term. For a sole voter it asks nobody and never waits.
+// A read is linearizable once the machine's visible index has reached it. It fails with ErrNotLeader, with ErrNotReady
+// while the leader has not begun its term, or with ErrNoMajority. For a sole voter it asks nobody and never waits; a
+// follower asks the leader once.
 func (c *Cluster) ReadIndex(ctx context.Context) (uint64, error) {
+	if c.port == nil || c.raft().State() == raft.Leader {
+		return c.leaderIndex(ctx)
+	}
+	f, err := c.askLeader(ctx, laneQuick, askIndex, nil)
+	switch {
+	case errors.Is(err, errNotSent), errors.Is(err, errLeaderChanged), errors.Is(err, errLost):
+		return 0, fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case err != nil:
+		return 0, fmt.Errorf("ask the leader for a read index: %w", err)
+	}
+	return bodyNumber(f)
+}
+
+// leaderIndex returns a read index if this node leads.
+func (c *Cluster) leaderIndex(ctx context.Context) (uint64, error) {
 	if c.raft().State() != raft.Leader {
 		return 0, ErrNotLeader
 	}
@@ -23,25 +39,13 @@ func (c *Cluster) ReadIndex(ctx context.Context) (uint64, error) {
 		return 0, ErrNotReady
 	}
 	index := c.raft().CommitIndex() // before the round, never after
-	if err := c.confirm(ctx); err != nil {
+	if err := c.confirm(ctx, term); err != nil {
 		return 0, fmt.Errorf("confirm leadership of term %d: %w", term, err)
 	}
 	if !c.leads(term) {
 		return 0, ErrNotLeader
 	}
 	return index, nil
-}
-
-// confirm makes sure that no newer term had begun when the call was made: a rival needs a vote of one of the voters
-// that answer. Among one voter that is this node itself, so the round is empty.
-func (c *Cluster) confirm(ctx context.Context) error {
-	if c.soleVoter() {
-		return nil
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errRound
 }
 
 // WaitReady returns once this node leads and has begun its term, or with the reason why it stopped waiting.

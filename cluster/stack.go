@@ -29,6 +29,13 @@ func (c *Cluster) newStack(cfg Config) (*stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
+	listed, err := c.snapshots.List()
+	if err != nil {
+		return nil, fmt.Errorf("start raft: %w", err)
+	}
+	for _, meta := range listed {
+		c.machine.membership.Store(max(c.machine.membership.Load(), meta.ConfigurationIndex))
+	}
 	s := &stack{cache: cache, flights: make(chan *entry, maxEntries)}
 	s.network = newTransport(cfg, c.valve)
 	c.machine.cache = cache
