@@ -121,7 +121,7 @@ func (b *bank) appliance(t testing.TB, dir, node string) *appliance {
 	t.Cleanup(func() { _ = db.Abandon() })
 	salt, err := ledgerchain.NewSalt([]byte("example-salt-not-for-production!"))
 	must(t, err)
-	return &appliance{bank: b, db: db, dir: dir, node: node, random: rand.New(rand.NewPCG(1, 1)), salt: salt}
+	return &appliance{bank: b, db: db, dir: dir, node: node, random: newSeeded(1), salt: salt}
 }
 
 // entry is one log entry: a transfer, an opening, a request, and at times a
@@ -192,6 +192,8 @@ func (a *appliance) entries(t testing.TB, n int, flush func() bool) {
 	}
 	must(t, a.db.Flush())
 }
+
+func newSeeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func never() bool { return false }
 
