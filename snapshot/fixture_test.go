@@ -124,20 +124,29 @@ func (b *bank) appliance(t testing.TB, dir, node string) *appliance {
 	return &appliance{bank: b, db: db, dir: dir, node: node, random: newSeeded(1), salt: salt}
 }
 
-// entry is one log entry: a transfer, an opening, a request, and at times a
-// deletion or a drop of old requests.
+// entry is the log entry after the last one.
 func (a *appliance) entry(t testing.TB) {
 	t.Helper()
 	index := a.db.Published() + 1
+	a.entryAt(t, a.random, store.Applied{
+		Index: index, Term: 2, Membership: soleVoter("node-1", "127.0.0.1:1"), MembershipIndex: 1, Epoch: 3,
+	})
+}
+
+// entryAt is one log entry: a transfer, a link of the chain, a request, and at
+// times a drop of old requests.
+func (a *appliance) entryAt(t testing.TB, random *rand.Rand, applied store.Applied) {
+	t.Helper()
+	index := applied.Index
 	b := a.db.Begin()
-	if index == 1 {
+	if _, err := ledgerchain.LedgerID(b); err != nil {
 		ledgerchain.Found(b, "coffer.local/"+testCluster)
 	}
-	a.move(b)
+	a.move(b, random)
 	a.append(t, b, index)
-	outcome := make([]byte, a.random.IntN(300))
+	outcome := make([]byte, random.IntN(300))
 	for i := range outcome {
-		outcome[i] = byte(a.random.Uint32())
+		outcome[i] = byte(random.Uint32())
 	}
 	id := fmt.Sprintf("req-%06d", index)
 	a.requests.Put(b, store.Time(int64(index/10)*store.Hour), request{ID: id, Outcome: outcome})
@@ -145,10 +154,8 @@ func (a *appliance) entry(t testing.TB) {
 	if index%25 == 0 {
 		a.requests.Drop(b, store.Time(int64(index/10-1)*store.Hour))
 	}
-	commit(a.db, b, store.Applied{
-		Index: index, Term: 2, Time: store.Time(index) * 1000, Digest: sha256.Sum256([]byte(id)),
-		Membership: soleVoter("node-1", "127.0.0.1:1"), MembershipIndex: 1, Version: 1, Epoch: 3,
-	})
+	applied.Time, applied.Digest, applied.Version = store.Time(index)*1000, sha256.Sum256([]byte(id)), 1
+	commit(a.db, b, applied)
 }
 
 // commit ends one entry.
@@ -157,12 +164,12 @@ func commit(db *store.DB, b *store.Batch, applied store.Applied) {
 	db.Commit(applied)
 }
 
-func (a *appliance) move(b *store.Batch) {
-	currency, amount := []string{"EUR", "KZT"}[a.random.IntN(2)], a.random.Int64N(1000)
+func (a *appliance) move(b *store.Batch, random *rand.Rand) {
+	currency, amount := []string{"EUR", "KZT"}[random.IntN(2)], random.Int64N(1000)
 	for _, change := range []int64{-amount, amount} {
-		id := store.ID(fmt.Sprintf("acc-%s-%03d", currency, a.random.IntN(200)))
+		id := store.ID(fmt.Sprintf("acc-%s-%03d", currency, random.IntN(200)))
 		row, _ := a.accounts.Get(b, id)
-		row.ID, row.Currency, row.Owner = string(id), currency, fmt.Sprint("owner-", a.random.IntN(50))
+		row.ID, row.Currency, row.Owner = string(id), currency, fmt.Sprint("owner-", random.IntN(50))
 		row.Balance += change
 		a.accounts.Put(b, row)
 	}
