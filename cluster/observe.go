@@ -13,6 +13,7 @@ type Observe struct {
 	Unknown   func()                                // each outcome that stayed unknown to its caller
 	Truncated func(entries uint64)                  // entries removed from the log
 	Forward   func(err error)                       // each proposal forwarded to the leader, nil for an outcome
+	Round     func(took time.Duration, err error)   // each question to the voters for read indexes
 	Rebuilt   func()                                // raft was replaced because an install contradicted the log
 }
 
@@ -40,6 +41,9 @@ func (o Observe) complete() Observe {
 	}
 	if o.Forward == nil {
 		o.Forward = func(error) {}
+	}
+	if o.Round == nil {
+		o.Round = func(time.Duration, error) {}
 	}
 	if o.Rebuilt == nil {
 		o.Rebuilt = func() {}

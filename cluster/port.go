@@ -29,6 +29,7 @@ const (
 	handshakeLimit = 5 * time.Second
 	connAge        = time.Hour       // longest life of a connection, so that renewed certificates take effect
 	connIdle       = 2 * time.Minute // longest silence of a peer on an accepted connection
+	dismissGrace   = time.Second
 	connsPerPeer   = 16
 	connsInAll     = 128
 )
@@ -214,7 +215,7 @@ func (p *Port) gone(nodeID string) bool {
 func (p *Port) recheck() {
 	for _, conn := range p.connections() {
 		if conn.peer != "" && p.gone(conn.peer) {
-			conn.Close()
+			conn.dismiss()
 		}
 	}
 }
@@ -223,7 +224,7 @@ func (p *Port) recheck() {
 func (p *Port) cut(nodeID string) {
 	for _, conn := range p.connections() {
 		if conn.peer == nodeID {
-			conn.Close()
+			conn.dismiss()
 		}
 	}
 }
@@ -282,6 +283,18 @@ func (c *portConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// dismiss closes the connection of a removed node. Calls get a moment to be answered: one may be the question that
+// removed it.
+func (c *portConn) dismiss() {
+	if c.protocol != protocolCall {
+		c.Close()
+		return
+	}
+	c.port.mu.Lock()
+	defer c.port.mu.Unlock()
+	c.age.Reset(dismissGrace)
+}
+
 // Close closes the connection at once; TLS would first wait for its peer to take a farewell.
 func (c *portConn) Close() error {
 	c.age.Stop()
@@ -294,7 +307,7 @@ func (c *portConn) Close() error {
 	return c.Conn.Close()
 }
 
-// protocols returns those of known that a client offers.
+// offers says whether a client speaks a protocol.
 func offers(hello *tls.ClientHelloInfo, protocol string) bool {
 	return slices.Contains(hello.SupportedProtos, protocol)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -81,7 +82,9 @@ func (c *Cluster) confirm(ctx context.Context, term uint64) error {
 // runRounds runs one round after the other as long as reads wait.
 func (c *Cluster) runRounds() {
 	for r := c.rounds.take(); r != nil; r = c.rounds.take() {
+		began := time.Now()
 		r.term, r.err = c.ask()
+		c.observe.Round(time.Since(began), r.err)
 		close(r.done)
 	}
 }
