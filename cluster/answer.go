@@ -104,10 +104,11 @@ func (c *Cluster) answer(ctx context.Context, f frame) *frame {
 // goroutine only, so nobody whom this node votes for later can have been elected when the term is read.
 func (c *Cluster) answerTerm() ([]byte, error) {
 	r := c.raft()
-	if r.State() == raft.Shutdown {
+	term := r.CurrentTerm()
+	if r.State() == raft.Shutdown { // asked afterwards: another life of raft may have voted since
 		return nil, ErrStopping
 	}
-	return binary.BigEndian.AppendUint64(nil, r.CurrentTerm()), nil
+	return binary.BigEndian.AppendUint64(nil, term), nil
 }
 
 // replyTo makes the answer to a question without effect.

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -276,4 +278,95 @@ func TestAnInstallVoidsALocalSnapshotUnderWay(t *testing.T) {
 	if s := c.Status(); s.Snapshot != 1000 || s.Last != 1000 {
 		t.Errorf("raft's last snapshot is at %d, its last entry %d, want 1000", s.Snapshot, s.Last)
 	}
+}
+
+// The same with real nodes: a leader that was cut off holds entries that nobody else has, beyond the point up to which
+// the others have truncated. Afterwards it leads a node that lags behind.
+func TestACutOffLeaderConvergesAndLeadsAgain(t *testing.T) {
+	t.Parallel()
+	var rebuilt atomic.Int64
+	g := newGroup(t, 3, func(cfg *Config) {
+		stubborn(cfg)
+		cfg.Observe.Rebuilt = func() { rebuilt.Add(1) }
+	})
+	old, rest := g.members[0], g.members[1:]
+	old.propose(t, "once common")
+	g.fabric.refuse = true // no call made before the truncation waits and repairs the log
+	g.fabric.isolate(old.id, true, ids(rest)...)
+	before := old.Status().Last
+	var lost sync.WaitGroup
+	for i := range maxEntries {
+		lost.Go(func() { old.Propose(g.within(2*time.Second), fmt.Appendf(nil, "once lost %d", i)) })
+		eventually(t, "the entry is in the log", func() bool { return old.Status().Last == before+uint64(i)+1 })
+	}
+	fresh := g.leaderAmong(rest...)
+	for i := range 20 {
+		fresh.propose(t, fmt.Sprint("once kept ", i))
+	}
+	for _, m := range rest {
+		eventually(t, m.id+" has caught up", func() bool { return m.machine.visible.Load() == fresh.machine.visible.Load() })
+		must(t, m.raft().ReloadConfig(smallest(m.node)))
+		must(t, m.Truncate())
+	}
+	if first, _, _ := fresh.storage.logs.measure(); first <= before {
+		t.Fatalf("the log still begins at %d, the test shows nothing", first)
+	}
+	for _, m := range rest {
+		m.stream.(*Port).cut(old.id) // what is on its way would repair the log
+	}
+	g.fabric.isolate(old.id, false, ids(rest)...)
+	lost.Wait()
+	g.agree()
+	if rebuilt.Load() == 0 {
+		t.Error("raft was not replaced: the divergent log was not met")
+	}
+	if old.file.installs == 0 || old.file.installs > 2 {
+		t.Errorf("%d installs", old.file.installs)
+	}
+
+	late := g.followers(fresh)[0]
+	if late == old {
+		late = g.followers(fresh)[1]
+	}
+	g.stop(late)
+	for i := range 20 {
+		fresh.propose(t, fmt.Sprint("once later ", i))
+	}
+	eventually(t, "the former leader leads again", func() bool {
+		return old.Ready() || g.leader().Transfer(g.within(5*time.Second), old.id) == nil && old.Ready()
+	})
+	g.start(late, false)
+	for _, request := range g.agree() {
+		if strings.HasPrefix(request, "once lost") && !slices.Contains(fresh.machine.requests(), request) {
+			t.Errorf("%q was applied on one node only", request)
+		}
+	}
+	if first, last, _ := old.storage.logs.measure(); first == 0 || last < first {
+		t.Errorf("log from %d to %d", first, last)
+	}
+}
+
+func TestASlowFollowerAnswersHeartbeats(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	leader := g.leader()
+	slow := g.followers(leader)[0]
+	term := leader.Status().Term
+	slow.machine.gate.hold()
+	for range 2 * valveWidth {
+		leader.propose(t, "fill")
+	}
+	eventually(t, "calls are held", func() bool { return slow.valve.waiting.Load() > 0 })
+	ahead := slow.raft().AppliedIndex() - slow.machine.visible.Load()
+	if ahead > valveWidth+uint64(slow.config.Timing.AppendEntries)*4 {
+		t.Errorf("%d entries wait for the machine", ahead)
+	}
+	contact := slow.raft().LastContact()
+	eventually(t, "heartbeats are still answered", func() bool { return slow.raft().LastContact().After(contact.Add(200 * time.Millisecond)) })
+	if s := slow.Status(); s.Term != term || s.State != "Follower" {
+		t.Errorf("the slow follower is %+v", s)
+	}
+	slow.machine.gate.release()
+	g.agree()
+	eventually(t, "nothing is held any more", func() bool { return slow.valve.waiting.Load() == 0 })
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,7 +15,8 @@ type fabric struct {
 	mu      sync.Mutex
 	held    map[[2]string]bool
 	changed chan struct{}
-	waits   int // on held directions, ever
+	waits   int  // on held directions, ever
+	refuse  bool // new connections over held directions fail instead of waiting
 }
 
 func newFabric() *fabric { return &fabric{held: map[[2]string]bool{}, changed: make(chan struct{})} }
@@ -64,6 +66,12 @@ func (f *fabric) wait(from, to string, done <-chan struct{}, deadline time.Time)
 	}
 }
 
+func (f *fabric) refuses(direction [2]string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.refuse && f.held[direction]
+}
+
 // blocked returns how often something had to wait.
 func (f *fabric) blocked() int {
 	f.mu.Lock()
@@ -75,6 +83,9 @@ func (f *fabric) blocked() int {
 func (f *fabric) dialer(from string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, to, address string) (net.Conn, error) {
 		for _, direction := range [][2]string{{from, to}, {to, from}} {
+			if f.refuses(direction) {
+				return nil, syscall.ECONNREFUSED
+			}
 			if err := f.wait(direction[0], direction[1], ctx.Done(), time.Time{}); err != nil {
 				return nil, err
 			}

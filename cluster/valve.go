@@ -7,8 +7,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// valveWidth is how many entries may wait for the machine before calls that bring more are held.
-const valveWidth = 256
+// valveWidth is how many entries may wait for the machine before calls that bring more are held. Raft's queue holds 128
+// batches, and a batch may be a single entry.
+const valveWidth = 96
 
 // valve holds back calls that bring entries while the machine is behind. Otherwise raft's queue to the machine fills,
 // its main goroutine blocks, and a follower that is merely slow answers neither votes nor heartbeats.
