@@ -62,6 +62,28 @@ func TestABackupIsTheCanonicalStream(t *testing.T) {
 	}
 }
 
+// TestABackupOfAStoppedNode reads the file alone and leaves it as it is.
+func TestABackupOfAStoppedNode(t *testing.T) {
+	one, _ := pair(t, 90, 0)
+	want, _ := one.stream(t)
+	must(t, one.db.Close())
+	path := filepath.Join(one.dir, "state.db")
+	before, err := os.ReadFile(path)
+	must(t, err)
+	db, err := store.Inspect(one.options(path, "node-1"))
+	must(t, err)
+	c := one.config()
+	c.DB, c.Dir = db, t.TempDir()
+	var container bytes.Buffer
+	_, err = NewExchange(c).Backup(t.Context(), &container, nil, nil)
+	must(t, errors.Join(err, db.Close()))
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(container.Bytes(), want) || !bytes.Equal(before, after) {
+		t.Error("another stream, or a changed file")
+	}
+}
+
 func TestOneBackupAtATime(t *testing.T) {
 	one, _ := pair(t, 30, 0)
 	v := one.exchange(t)

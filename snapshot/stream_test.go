@@ -375,3 +375,14 @@ func FuzzFooter(f *testing.F) {
 		}
 	})
 }
+
+func FuzzMembership(f *testing.F) {
+	f.Add(soleVoter("node-1", "127.0.0.1:1"))
+	f.Add([]byte{0xc1, 0xff})
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		members, err := decodeMembership(encoded)
+		if err == nil && len(members.Servers) > len(encoded) {
+			t.Fatalf("%d members from %d bytes", len(members.Servers), len(encoded))
+		}
+	})
+}

@@ -193,3 +193,47 @@ func TestAnUnfinishedFileIsEmpty(t *testing.T) {
 		t.Errorf("index %d, %v", applied.Index, err)
 	}
 }
+
+// FuzzBuild puts rows with right checksums: whatever is accepted is a file that
+// every check finds sound.
+func FuzzBuild(f *testing.F) {
+	a := &archive{atlas: newAtlas(f)}
+	names := append([]string{metaBucket, "atlas.other"}, func() (all []string) {
+		for _, b := range a.schema.ranked {
+			all = append(all, b.name)
+		}
+		return all
+	}()...)
+	hour := appendHour(nil, 7)
+	f.Add(uint8(2), []byte("a"), []byte("1"), uint8(2), []byte("b"), []byte("2"))
+	f.Add(uint8(5), journalKey(0), []byte("1"), uint8(5), journalKey(1), []byte("2"))
+	f.Add(uint8(7), append(hour, 'k'), []byte("1"), uint8(0), []byte("floor/atlas.visits"), hour)
+	f.Fuzz(func(t *testing.T, first uint8, key, value []byte, second uint8, nextKey, nextValue []byte) {
+		path := filepath.Join(t.TempDir(), "built.db")
+		b, err := Build(a.buildOptions(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []Row{{names[int(first)%len(names)], key, value}, {names[int(second)%len(names)], nextKey, nextValue}} {
+			sealing := &bucket{name: r.Bucket, seed: checksumSeed(r.Bucket)}
+			r.Sealed = sealing.appendSealed(nil, r.Key, r.Sealed)
+			if err := b.Add(r); err != nil {
+				if err := b.Discard(); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+		}
+		if b.Finish(Applied{Index: 1}) != nil {
+			return
+		}
+		db, err := Inspect(a.buildOptions(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		v := db.Latest()
+		defer v.Close()
+		v.CheckPages(func(err error) { t.Error(err) })
+	})
+}
