@@ -46,6 +46,7 @@ type queue struct {
 	admitted  int64              // bytes of those
 	unwritten map[*byte]struct{} // handed to raft, by the first byte of their data
 	entries   int                // handed to raft and unanswered
+	paused    bool               // admit only what is forced
 	closing   bool               // admit nothing more
 	ended     bool               // seal nothing more
 	drained   chan struct{}      // closed once closing and everything is answered
@@ -65,6 +66,9 @@ func (q *queue) enqueue(w *waiter, forced bool) error {
 	defer q.mu.Unlock()
 	if q.closing {
 		return errStopping
+	}
+	if q.paused && !forced {
+		return errNotReady
 	}
 	if overloaded || !forced && (q.requests >= q.limits.Requests || q.admitted+size > q.limits.Bytes) {
 		return errOverloaded
@@ -181,6 +185,13 @@ func (q *queue) release(requests int, bytes int64) {
 	q.requests -= requests
 	q.admitted -= bytes
 	q.checkDrained()
+}
+
+// pause admits only what is forced, or everything again.
+func (q *queue) pause(paused bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = paused
 }
 
 // close admits nothing more; drained tells when all is answered.

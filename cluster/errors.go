@@ -41,6 +41,7 @@ func (e *proposalError) Unwrap() []error { return []error{e.kind, e.reason} }
 // The refusals of the hot path are made once.
 var (
 	errNotLeader  = &proposalError{ErrNotApplied, ErrNotLeader}
+	errNotReady   = &proposalError{ErrNotApplied, ErrNotReady}
 	errOverloaded = &proposalError{ErrNotApplied, ErrOverloaded}
 	errStopping   = &proposalError{ErrNotApplied, ErrStopping}
 )

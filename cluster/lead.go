@@ -71,6 +71,25 @@ func (l *leadership) open(ctx context.Context, term uint64) {
 	}
 }
 
+// suspend makes the leader unready while its works go on.
+func (l *leadership) suspend(term uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ready.CompareAndSwap(term, 0) {
+		l.announce()
+	}
+}
+
+// resume reverses suspend, unless the leadership has ended meanwhile.
+func (l *leadership) resume(ctx context.Context, term uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != nil && ctx.Err() == nil {
+		l.ready.Store(term)
+		l.announce()
+	}
+}
+
 // shut waits for every work of the leadership that has ended.
 func (l *leadership) shut() {
 	l.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -158,6 +159,20 @@ func disturb(g *group, random *rand.Rand) string {
 
 func TestHistoriesAreLinearizableUnderFaults(t *testing.T) {
 	t.Parallel()
+	checkHistory(t, 4*time.Second)
+}
+
+func TestSoakHistories(t *testing.T) {
+	if os.Getenv("SOAK") == "" {
+		t.Skip("SOAK is not set")
+	}
+	for round := range 20 {
+		t.Run(fmt.Sprint(round), func(t *testing.T) { checkHistory(t, 30*time.Second) })
+	}
+}
+
+// checkHistory lets clients work for a while under faults and checks what they saw.
+func checkHistory(t *testing.T, duration time.Duration) {
 	seed := uint64(time.Now().UnixNano())
 	g := newGroup(t, 3, nil)
 	firstTerm := g.leader().Status().Term
@@ -169,7 +184,7 @@ func TestHistoriesAreLinearizableUnderFaults(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(seed, 99))
 	var faults []string
-	for time.Since(h.began) < 6*time.Second {
+	for time.Since(h.began) < duration {
 		faults = append(faults, disturb(g, random))
 	}
 	close(done)
