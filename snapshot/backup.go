@@ -30,9 +30,6 @@ func (p Progress) of(step string) func(done, total int64) {
 // Recipients encrypt it; without any it is the canonical stream itself. A
 // container that was cut off at any place is refused by every reader.
 func (v *Virtual) Backup(ctx context.Context, to io.Writer, recipients []string, progress Progress) (Summary, error) {
-	if v.config == nil {
-		return Summary{}, ErrNoPeers
-	}
 	if !v.reserve() {
 		return Summary{}, ErrBusy
 	}

@@ -254,7 +254,7 @@ func TestRestoreMakesANewCluster(t *testing.T) {
 	must(t, err)
 	two := &appliance{bank: one.bank, db: db, dir: dir, node: "node-9", random: newSeeded(3), salt: one.salt}
 	defer func() { must(t, db.Close()) }()
-	list, err := NewVirtual(db).List()
+	list, err := NewExchange(Config{DB: db}).List()
 	must(t, err)
 	servers := list[0].Configuration.Servers
 	if len(servers) != 1 || servers[0].ID != "node-9" || servers[0].Address != "127.0.0.1:9" || list[0].ConfigurationIndex != 90 {

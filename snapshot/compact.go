@@ -59,8 +59,11 @@ func (c *compaction) copy(db *store.DB) error {
 	}
 	defer e.Close()
 	c.before, c.rows = e.Size(), map[string]uint64{}
-	room := &Config{Dir: filepath.Dir(c.next.Path)}
-	if err := room.roomFor(c.before); err != nil {
+	used, err := e.Used()
+	if err != nil {
+		return err
+	}
+	if err := (&Config{Dir: filepath.Dir(c.next.Path)}).roomFor(used); err != nil {
 		return err
 	}
 	file, err := store.Build(c.next)

@@ -338,19 +338,15 @@ func TestASnapshotNeedsRoom(t *testing.T) {
 	}
 }
 
-func TestANodeWithoutPeers(t *testing.T) {
+func TestOnlyWhatWasReceivedIsInstalled(t *testing.T) {
 	one, _ := pair(t, 30, 0)
-	v := NewVirtual(one.db)
-	if _, _, err := v.Open(virtualID); !errors.Is(err, ErrNoPeers) {
-		t.Errorf("open: %v", err)
-	}
-	into, err := v.Create(1, 30, 2, members("node-1"), 1, nil)
+	_, stream, err := one.exchange(t).Open(virtualID)
 	must(t, err)
-	if _, err := into.Write([]byte("x")); !errors.Is(err, ErrNoPeers) {
-		t.Errorf("write: %v", err)
-	}
-	if _, err := Install(io.NopCloser(strings.NewReader("x"))); err == nil {
-		t.Error("installed a stream from elsewhere")
+	defer stream.Close()
+	for _, source := range []io.ReadCloser{stream, &wrapped{stream}, io.NopCloser(strings.NewReader("x"))} {
+		if _, err := Install(source); err == nil {
+			t.Errorf("installed %T", source)
+		}
 	}
 }
 

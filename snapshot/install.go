@@ -70,7 +70,7 @@ func (v *Virtual) install(r *receipt) (store.Applied, error) {
 		return store.Applied{}, fmt.Errorf("install a snapshot: %w", err)
 	}
 	v.config.reached("marked")
-	if err := v.db.Replace(r.path); err != nil {
+	if err := v.config.DB.Replace(r.path); err != nil {
 		return store.Applied{}, errors.Join(fmt.Errorf("install a snapshot: %w", err), removeMarker(v.config.Dir))
 	}
 	v.config.reached("replaced")

@@ -27,7 +27,7 @@ func (m *machine) Apply(log *raft.Log) any { return m.ApplyBatch([]*raft.Log{log
 
 func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	for _, log := range logs {
-		m.applied.Index, m.applied.Term = log.Index, log.Term
+		m.applied.Index, m.applied.Term, m.applied.Installed = log.Index, log.Term, false
 		if log.Type == raft.LogConfiguration {
 			m.applied.Membership, m.applied.MembershipIndex = log.Data, log.Index
 			m.on.db.Commit(m.applied)

@@ -43,9 +43,6 @@ func (s *sink) ID() string {
 // Write takes the next bytes; it fails once they cannot become a state.
 func (s *sink) Write(b []byte) (int, error) {
 	if s.stream == nil {
-		if s.virtual.config == nil {
-			return 0, ErrNoPeers
-		}
 		s.begin()
 	}
 	return s.stream.Write(b)
@@ -114,7 +111,7 @@ func (s *sink) outcome() error {
 // admit decides what the file of a received state records. A peer sends its own
 // state; a state that raft puts above the log is an operator's restore.
 func (v *Virtual) admit(h Header, meta *raft.SnapshotMeta) (store.Applied, error) {
-	own, err := v.db.DurableApplied()
+	own, err := v.config.DB.DurableApplied()
 	if err != nil {
 		return store.Applied{}, err
 	}

@@ -32,7 +32,11 @@ func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_
 		return nil, err
 	}
 	defer e.Close()
-	if err := c.roomFor(e.Size()); err != nil {
+	used, err := e.Used()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.roomFor(used); err != nil {
 		return nil, err
 	}
 	file, err := os.CreateTemp(c.Dir, "spool-")
@@ -48,7 +52,7 @@ func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, fmt.Errorf("spool the snapshot: %w", err)
 	}
-	summary, err := c.write(ctx, file, e, progress)
+	summary, err := c.write(ctx, file, e, used, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +62,10 @@ func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_
 	return &spooled{File: file, summary: summary}, nil
 }
 
-func (c *Config) write(ctx context.Context, file *os.File, e *store.Export, progress func(done, total int64)) (Summary, error) {
+func (c *Config) write(ctx context.Context, file *os.File, e *store.Export, used int64, progress func(done, total int64)) (Summary, error) {
 	var to io.Writer = file
 	if progress != nil {
-		to = &meter{to: file, tell: func(done int64) { progress(done, e.Size()) }}
+		to = &meter{to: file, tell: func(done int64) { progress(done, used) }}
 	}
 	buffered := bufio.NewWriterSize(to, 1<<20)
 	summary, err := Write(ctx, buffered, e, c.Source)

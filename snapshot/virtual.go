@@ -13,7 +13,7 @@ import (
 	"coffer/store"
 )
 
-// Config describes a node that exchanges snapshots with peers.
+// Config describes a node whose state is sent, received and backed up.
 type Config struct {
 	DB     *store.DB
 	Schema *store.Schema
@@ -31,8 +31,7 @@ type Config struct {
 
 // Virtual is raft's snapshot store over the state file.
 type Virtual struct {
-	db     *store.DB
-	config *Config // nil without peers
+	config Config
 
 	mu       sync.Mutex
 	made     int // names of received files
@@ -40,20 +39,14 @@ type Virtual struct {
 	busy     bool // a backup is being made
 }
 
-// NewVirtual makes the snapshot store of a node without peers.
-func NewVirtual(db *store.DB) *Virtual { return &Virtual{db: db} }
-
-// NewExchange makes the snapshot store of a node that sends its state to peers
-// and installs theirs.
+// NewExchange makes the snapshot store of a node. It sends the state to peers
+// and into backups, and takes states that are to be installed.
 func NewExchange(c Config) *Virtual {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	return &Virtual{db: c.DB, config: &c, received: map[string]*receipt{}}
+	return &Virtual{config: c, received: map[string]*receipt{}}
 }
-
-// ErrNoPeers is returned when raft asks for a transfer on a node without peers.
-var ErrNoPeers = errors.New("this node has no peers to exchange snapshots with")
 
 // virtualID names the one snapshot there is.
 const virtualID = "state.db"
@@ -61,7 +54,7 @@ const virtualID = "state.db"
 // List returns what the state file holds, or nothing before its first flush.
 // What was received and not installed is not in it.
 func (v *Virtual) List() ([]*raft.SnapshotMeta, error) {
-	applied, err := v.db.DurableApplied()
+	applied, err := v.config.DB.DurableApplied()
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
@@ -95,9 +88,6 @@ func (v *Virtual) Create(version raft.SnapshotVersion, index, term uint64, membe
 
 // Open streams the flushed state, or hands out what was received.
 func (v *Virtual) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	if v.config == nil {
-		return nil, nil, ErrNoPeers
-	}
 	if id != virtualID {
 		return v.openReceived(id)
 	}

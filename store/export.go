@@ -52,6 +52,17 @@ func (e *Export) Applied() Applied { return e.view.Applied() }
 // Size is how many bytes of the file this state occupies, free pages included.
 func (e *Export) Size() int64 { return e.view.base.tx.Size() }
 
+// Used is how many bytes of the file hold something: no copy of the rows is
+// larger.
+func (e *Export) Used() (int64, error) {
+	p := e.view.base.pages
+	free, err := p.freePages()
+	if err != nil {
+		return 0, fmt.Errorf("export %s: %w", e.view.db.options.Path, err)
+	}
+	return e.Size() - int64(len(free)*p.size), nil
+}
+
 // Close ends the read transaction.
 func (e *Export) Close() { e.view.Close() }
 

@@ -128,6 +128,35 @@ func TestExportIsTheStateOfTheLastFlush(t *testing.T) {
 	}
 }
 
+func TestExportKnowsHowMuchIsUsed(t *testing.T) {
+	a, db := lived(t, 3, func(int) bool { return true })
+	used := func() int64 {
+		e, err := db.Export()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		bytes, err := e.Used()
+		if err != nil || bytes > e.Size() {
+			t.Fatalf("%d of %d bytes, %v", bytes, e.Size(), err)
+		}
+		return bytes
+	}
+	before := used()
+	b := db.Begin()
+	for i := range a.notesCount {
+		a.notes.Delete(b, archiveID(i))
+		a.visits.Drop(b, Time(9*Hour))
+	}
+	a.merge(b, db)
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if after := used(); after > before*3/4 {
+		t.Errorf("%d bytes are used after most rows are gone, %d before", after, before)
+	}
+}
+
 func TestExportEndsWithTheFirstError(t *testing.T) {
 	_, db := lived(t, 3, func(int) bool { return false })
 	e, err := db.Export()
