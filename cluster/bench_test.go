@@ -165,3 +165,21 @@ func testLogs(first uint64, count int, term uint64, size int) []*raft.Log {
 	}
 	return logs
 }
+
+// BenchmarkGroup measures proposals at every node of a cluster of three, whose files are on one disk.
+func BenchmarkGroup(b *testing.B) {
+	g := newGroup(b, 3, nil)
+	request := make([]byte, 300)
+	for i := range request {
+		request[i] = 'x'
+	}
+	b.SetParallelism(128)
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			if _, err := g.members[i%3].Propose(b.Context(), request); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

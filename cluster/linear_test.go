@@ -66,6 +66,13 @@ func (h *history) add(op porcupine.Operation) {
 	h.operations = append(h.operations, op)
 }
 
+// writes returns how many writes were acknowledged.
+func (h *history) writes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.done)
+}
+
 // write proposes one value and records what became of it: one of unknown outcome may take effect at any later time.
 func (h *history) write(ctx context.Context, m *groupMember, client int, key, value string) {
 	request := fmt.Sprintf("once set %s %s", key, value)
@@ -184,13 +191,17 @@ func checkHistory(t *testing.T, duration time.Duration) {
 	}
 	random := rand.New(rand.NewPCG(seed, 99))
 	var faults []string
+	var longest time.Duration
 	for time.Since(h.began) < duration {
 		faults = append(faults, disturb(g, random))
+		before, healed := h.writes(), time.Now()
+		eventually(t, "writes resume after "+faults[len(faults)-1], func() bool { return h.writes() >= before+10 })
+		longest = max(longest, time.Since(healed))
 	}
 	close(done)
 	working.Wait()
 	applied := g.agree()
-	t.Logf("seed %d: %d operations, %d unknown, %d refused, faults %q", seed, len(h.operations), h.unknown, len(h.refused), faults)
+	t.Logf("seed %d: %d operations, %d unknown, %d refused, longest pause after a fault %s, faults %q", seed, len(h.operations), h.unknown, len(h.refused), longest, faults)
 
 	if g.fabric.blocked() == 0 && g.leader().Status().Term == firstTerm {
 		t.Error("no fault happened")

@@ -18,6 +18,7 @@ type reader struct {
 	fresh     chan struct{} // holds one until the connection was accepted
 	ending    sync.Once
 	closed    chan struct{}
+	gone      chan struct{} // closed when network knows; only then Accept may fail
 }
 
 // Accept returns the connection once.
@@ -25,7 +26,7 @@ func (r *reader) Accept() (net.Conn, error) {
 	select {
 	case <-r.fresh:
 		return r, nil
-	case <-r.closed:
+	case <-r.gone:
 		return nil, net.ErrClosed
 	}
 }
@@ -50,6 +51,7 @@ func (r *reader) Close() error {
 
 // pump hands calls on to raft, one by one as the peer sends them.
 func (r *reader) pump() {
+	defer close(r.gone)
 	defer r.network.Close()
 	for {
 		var rpc raft.RPC

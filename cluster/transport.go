@@ -118,7 +118,7 @@ func (t *transport) InstallSnapshot(id raft.ServerID, address raft.ServerAddress
 
 // receive takes over an accepted connection. The peer is what it proved, empty where connections prove nothing.
 func (t *transport) receive(conn net.Conn, peer string) {
-	r := &reader{Conn: conn, transport: t, peer: peer, fresh: make(chan struct{}, 1), closed: make(chan struct{})}
+	r := &reader{Conn: conn, transport: t, peer: peer, fresh: make(chan struct{}, 1), closed: make(chan struct{}), gone: make(chan struct{})}
 	r.fresh <- struct{}{}
 	t.mu.Lock()
 	defer t.mu.Unlock()
