@@ -63,7 +63,7 @@ func TestAStreamReadsAsItWasWritten(t *testing.T) {
 // TestTheStreamIsCanonical: neither the history of flushes, nor the node, nor a
 // program that knows more tables shows in the bytes.
 func TestTheStreamIsCanonical(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		one := newBank(t).appliance(t, t.TempDir(), "node-1")
 		two := newBank(t).appliance(t, t.TempDir(), "node-2")
