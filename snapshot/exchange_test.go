@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -347,60 +346,5 @@ func TestOnlyWhatWasReceivedIsInstalled(t *testing.T) {
 		if _, err := Install(source); err == nil {
 			t.Errorf("installed %T", source)
 		}
-	}
-}
-
-// cancelledSink notes that raft's sink was cancelled.
-type cancelledSink struct {
-	raft.SnapshotSink
-	cancelled bool
-}
-
-func (s *cancelledSink) Cancel() error { s.cancelled = true; return nil }
-func (s *cancelledSink) Close() error  { return nil }
-
-func TestALocalSnapshotWaitsForTheFlushOrItsEnd(t *testing.T) {
-	one, _ := pair(t, 30, 0)
-	one.entry(t)
-	into := &cancelledSink{}
-	must(t, At(one.db, 31).Persist(into))
-	if one.db.Durable() != 31 || into.cancelled {
-		t.Errorf("at %d, cancelled %v", one.db.Durable(), into.cancelled)
-	}
-	late := At(one.db, 99) // is never reached
-	ended := make(chan error, 1)
-	go func() { ended <- late.Persist(into) }()
-	late.Cancel()
-	late.Cancel()
-	if err := <-ended; !errors.Is(err, ErrCancelled) || !into.cancelled {
-		t.Errorf("%v, cancelled %v", err, into.cancelled)
-	}
-	early := At(one.db, 31)
-	early.Cancel()
-	if err := early.Persist(into); !errors.Is(err, ErrCancelled) {
-		t.Errorf("a cancelled one: %v", err)
-	}
-}
-
-func TestCleanMakesAndEmptiesTheDirectory(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "snap")
-	left, err := Clean(dir)
-	must(t, err)
-	if len(left.Files) > 0 || left.Install != nil {
-		t.Errorf("found %+v in a new directory", left)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, "spool-1"), []byte("x"), 0o600))
-	must(t, writeMarker(dir, Marker{Index: 7, Term: 3, SHA256: "ab"}))
-	left, err = Clean(dir)
-	must(t, err)
-	if len(left.Files) != 2 || left.Install == nil || left.Install.Index != 7 || left.Install.Term != 3 {
-		t.Errorf("found %+v", left)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, markerFile), []byte("{"), 0o600))
-	if left, err = Clean(dir); err != nil || left.Install == nil || left.Install.Index != 0 {
-		t.Errorf("found %+v, %v", left, err)
-	}
-	if names := files(t, dir); len(names) > 0 {
-		t.Errorf("%v is left", names)
 	}
 }

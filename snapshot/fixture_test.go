@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -283,5 +282,3 @@ func files(t testing.TB, dir string) (names []string) {
 	}
 	return names
 }
-
-const huge = math.MaxInt32

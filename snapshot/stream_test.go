@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -261,7 +262,7 @@ func TestALengthBeyondTheStreamCostsNoMemory(t *testing.T) {
 	if _, err := r.Next(); !errors.Is(err, errCutOff) || cap(r.frames.buffer) > 2<<20 {
 		t.Errorf("%v after a buffer of %d bytes", err, cap(r.frames.buffer))
 	}
-	forged = binary.BigEndian.AppendUint32(append(forged[:len(forged)-5], rowsFrame), huge)
+	forged = binary.BigEndian.AppendUint32(append(forged[:len(forged)-5], rowsFrame), math.MaxUint32)
 	r, err = NewReader(bytes.NewReader(forged))
 	must(t, err)
 	if _, err := r.Next(); !errors.Is(err, errLength) {
