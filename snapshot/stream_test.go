@@ -165,19 +165,29 @@ func TestForgedStreamsAreRefused(t *testing.T) {
 		"an empty stream":         {func([]part) []part { return nil }, errCutOff},
 	} {
 		t.Run(name, func(t *testing.T) {
-			parts := make([]part, len(sound))
-			for i, p := range sound {
-				parts[i] = part{p.kind, bytes.Clone(p.payload)}
-			}
-			_, _, err := readAll(bytes.NewReader(join(c.forge(parts))))
-			var damage *DamageError
-			if !errors.As(err, &damage) || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%v, want %v", err, c.want)
-			}
+			refused(t, c.forge(cloned(sound)), c.want)
 		})
 	}
 	if _, _, err := readAll(bytes.NewReader(join(sound))); err != nil {
 		t.Errorf("the frames as they were: %v", err)
+	}
+}
+
+func cloned(parts []part) []part {
+	copies := make([]part, len(parts))
+	for i, p := range parts {
+		copies[i] = part{p.kind, bytes.Clone(p.payload)}
+	}
+	return copies
+}
+
+// refused expects a stream of frames to be damaged.
+func refused(t *testing.T, parts []part, want error) {
+	t.Helper()
+	_, _, err := readAll(bytes.NewReader(join(parts)))
+	var damage *DamageError
+	if !errors.As(err, &damage) || want != nil && !errors.Is(err, want) {
+		t.Errorf("%v, want %v", err, want)
 	}
 }
 

@@ -135,32 +135,38 @@ func TestBuildRefuses(t *testing.T) {
 		"a row about the file":       {[]Row{sealed(metaRows, "stamp")}, errRowName},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "built.db")
-			b, err := Build(a.buildOptions(path))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, r := range c.rows {
-				if err == nil {
-					err = b.Add(r)
-				}
-			}
-			if err == nil {
-				err = b.Finish(Applied{Index: 1})
-			}
-			if err == nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%v, want %v", err, c.want)
-			}
-			if err := b.Discard(); err != nil {
-				t.Error(err)
-			}
-			if left, _ := filepath.Glob(path + "*"); left != nil {
-				t.Errorf("%v is left", left)
-			}
+			a.refusesRows(t, c.rows, c.want)
 		})
 	}
 	if _, err := Build(a.buildOptions(t.TempDir())); err == nil {
 		t.Error("built over something that exists")
+	}
+}
+
+// refusesRows builds a file of rows that cannot be one, and expects none to be left.
+func (a *archive) refusesRows(t *testing.T, rows []Row, want error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "built.db")
+	b, err := Build(a.buildOptions(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if err == nil {
+			err = b.Add(r)
+		}
+	}
+	if err == nil {
+		err = b.Finish(Applied{Index: 1})
+	}
+	if err == nil || want != nil && !errors.Is(err, want) {
+		t.Errorf("%v, want %v", err, want)
+	}
+	if err := b.Discard(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(path + "*"); left != nil {
+		t.Errorf("%v is left", left)
 	}
 }
 
