@@ -195,10 +195,13 @@ func TestStatusShowsTheLog(t *testing.T) {
 	s := n.Status()
 	want := Status{
 		State: "Leader", Ready: true, Term: 2, Leader: testNode, LeaderAddress: "node-1:7000",
-		Commit: 4, Last: 4, Applied: 4, LogFirst: 1, LogLast: 4, LogBytes: s.LogBytes, Trailing: 65536,
+		Commit: 4, Last: 4, Applied: 4, LogFirst: 1, LogLast: 4, LogBytes: s.LogBytes, Trailing: 65536, Contact: s.Contact,
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if since := time.Since(s.Contact); since > time.Minute {
+		t.Errorf("a leader heard itself %s ago", since)
 	}
 	if s.LogBytes < 4*entryOverhead {
 		t.Errorf("log of 4 entries has %d bytes", s.LogBytes)

@@ -12,6 +12,12 @@
 //   - restart.go: a raft.db that does not fit the state is refused with a reason instead of being replayed.
 //   - coalesce.go, propose.go: no wait relies on raft's futures alone, some of which never resolve.
 //   - lead.go, readindex.go: leader-only work and linearizable reads open after the term's first command was applied.
+//   - port.go, reader.go, transport.go: nodes know each other by certificate; a call in another node's name is cut.
+//   - forward.go, caller.go, answer.go: a follower forwards what it is given, and knows whether it was sent.
+//   - round.go: a read index needs the terms of a majority of voters, asked for after the read arrived.
+//   - install.go, stack.go: an installed state leaves no old entries behind; a log that contradicts it is dropped.
+//   - valve.go: a slow machine does not keep a follower from answering heartbeats.
+//   - member.go, health.go, transfer.go: no change of the membership costs the quorum, no removed id comes back.
 //   - budget.go: raft.db stays within a byte budget, whatever the size of its entries.
 //
 // It knows neither commands nor rows. What an entry contains is decided by the seal function and by the machine; the only

@@ -233,6 +233,9 @@ func (c *Cluster) judge(p Peer) observed {
 	if s.MachineMax < mine.MachineMin || s.MachineMin > mine.MachineMax {
 		now.err = fmt.Errorf("it runs state machines %d to %d, the leader %d to %d", s.MachineMin, s.MachineMax, mine.MachineMin, mine.MachineMax)
 	}
+	if s.Epoch != mine.Epoch {
+		now.err = fmt.Errorf("it is in epoch %d, the leader in %d", s.Epoch, mine.Epoch)
+	}
 	if c.cfg.DigestAt == nil {
 		now.equal = true
 		return now

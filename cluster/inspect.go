@@ -80,7 +80,7 @@ func (f *boltFile) log() (held extent, err error) {
 		case !bucket.bucket || (name != bucketLog && name != bucketConf):
 			return fmt.Errorf("unknown bucket %q, another program wrote it", name)
 		case name == bucketConf:
-			return f.bucket(bucket, plain)
+			return f.bucket(bucket, promise)
 		default:
 			return f.bucket(bucket, held.find)
 		}
@@ -122,6 +122,18 @@ func plain(i item) error {
 		return fmt.Errorf("nested bucket %q", i.key)
 	}
 	return nil
+}
+
+// promise accepts what a node has promised. A promise under a damaged name would be a forgotten one.
+func promise(i item) error {
+	if err := plain(i); err != nil {
+		return err
+	}
+	switch string(i.key) {
+	case keyIdentity, keyCurrentTerm, keyVote:
+		return nil
+	}
+	return fmt.Errorf("unknown key %q", i.key)
 }
 
 // find adds the log entry stored under i, which must continue the extent.

@@ -89,31 +89,28 @@ func TestGracefulRestartsOneByOneLoseNothing(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, nil)
 	done := make(chan struct{})
+	var mu sync.Mutex
 	var acknowledged []string
 	var longest time.Duration
 	var up sync.RWMutex // nobody proposes at a node that is being replaced
-	writing := work(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			request, began := fmt.Sprint("once rolling ", i), time.Now()
-			for written := false; !written; {
-				for _, m := range g.members {
-					up.RLock()
-					if !written && m.up {
-						_, err := m.Propose(g.within(10*time.Second), []byte(request))
-						written = err == nil
-					}
-					up.RUnlock()
+	var writing sync.WaitGroup
+	for writer := range 4 {
+		writing.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
 				}
+				request, began := fmt.Sprintf("once rolling %d/%d", writer, i), time.Now()
+				g.writeSomewhere(&up, request)
+				mu.Lock()
+				acknowledged = append(acknowledged, request)
+				longest = max(longest, time.Since(began))
+				mu.Unlock()
 			}
-			acknowledged = append(acknowledged, request)
-			longest = max(longest, time.Since(began))
-		}
-	})
+		})
+	}
 	transfers := 0
 	for _, m := range g.members {
 		if m.Ready() {
@@ -130,7 +127,7 @@ func TestGracefulRestartsOneByOneLoseNothing(t *testing.T) {
 		eventually(t, m.id+" has caught up", func() bool { return m.machine.visible.Load() >= leader.machine.visible.Load()-10 })
 	}
 	close(done)
-	<-writing
+	writing.Wait()
 	if transfers == 0 {
 		t.Error("no leader was restarted")
 	}
@@ -145,6 +142,24 @@ func TestGracefulRestartsOneByOneLoseNothing(t *testing.T) {
 	for _, request := range acknowledged {
 		if !slices.Contains(got, request) {
 			t.Errorf("%q was acknowledged and is missing", request)
+		}
+	}
+}
+
+// writeSomewhere proposes a request at one running node after the other until one acknowledges it.
+func (g *group) writeSomewhere(up *sync.RWMutex, request string) {
+	for {
+		for _, m := range g.members {
+			up.RLock()
+			running := m.up
+			var err error
+			if running {
+				_, err = m.Propose(g.within(10*time.Second), []byte(request))
+			}
+			up.RUnlock()
+			if running && err == nil {
+				return
+			}
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package cluster
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
 
 // Status is a picture of this node's part in the cluster. Its values are not of one instant.
 type Status struct {
@@ -9,6 +14,7 @@ type Status struct {
 	Term          uint64
 	Leader        string // node id, empty if unknown
 	LeaderAddress string
+	Contact       time.Time // when the leader was heard last, zero for never; now if this node leads
 
 	Commit   uint64 // highest entry known to be on a quorum
 	Last     uint64 // newest entry, in the log or in the state
@@ -36,6 +42,10 @@ func (c *Cluster) Status() Status {
 		Snapshot: number(stats["last_snapshot_index"]),
 		Trailing: c.raft().ReloadableConfig().TrailingLogs,
 		Batches:  int(number(stats["fsm_pending"])),
+	}
+	s.Contact = c.raft().LastContact()
+	if s.State == raft.Leader.String() {
+		s.Contact = time.Now()
 	}
 	s.LogFirst, s.LogLast, s.LogBytes = c.storage.logs.measure()
 	s.Requests, s.Bytes, s.Entries = c.queue.load()

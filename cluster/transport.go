@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -32,6 +33,7 @@ type transport struct {
 	valve                  *valve
 	settings               raft.NetworkTransportConfig // of readers
 	logger                 hclog.Logger
+	patience               time.Duration // with a peer that shall lead
 	incoming               chan raft.RPC
 	stop                   chan struct{}
 
@@ -53,7 +55,7 @@ func newTransport(cfg Config, v *valve) *transport {
 	}
 	t := &transport{
 		valve: v, settings: settings, logger: settings.Logger,
-		incoming: make(chan raft.RPC), stop: make(chan struct{}), readers: map[*reader]struct{}{},
+		patience: cfg.Timing.Election, incoming: make(chan raft.RPC), stop: make(chan struct{}), readers: map[*reader]struct{}{},
 	}
 	settings.Stream = newOutgoing(cfg.Stream, cfg.Stream.Dial)
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&settings)
@@ -103,9 +105,30 @@ func (t *transport) RequestPreVote(id raft.ServerID, address raft.ServerAddress,
 	return t.NetworkTransport.RequestPreVote(id, t.target(id, address), args, resp)
 }
 
-// TimeoutNow asks a peer to stand for election.
+// TimeoutNow asks a peer to stand for election. Raft takes no proposals until it returns, so a peer that hangs is given up
+// after the time of an election; if it takes the call later, the worst is one election more.
 func (t *transport) TimeoutNow(id raft.ServerID, address raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
-	return t.NetworkTransport.TimeoutNow(id, t.target(id, address), args, resp)
+	type result struct {
+		response raft.TimeoutNowResponse
+		err      error
+	}
+	answered := make(chan result, 1)
+	go func() {
+		var r result
+		r.err = t.NetworkTransport.TimeoutNow(id, t.target(id, address), args, &r.response)
+		answered <- r
+	}()
+	timer := time.NewTimer(t.patience)
+	defer timer.Stop()
+	select {
+	case r := <-answered:
+		*resp = r.response
+		return r.err
+	case <-timer.C:
+		return fmt.Errorf("node %s does not answer within %s", id, t.patience)
+	case <-t.stop:
+		return net.ErrClosed
+	}
 }
 
 // InstallSnapshot streams the state, over a connection of its own.
