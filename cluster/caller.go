@@ -56,10 +56,11 @@ func (c *callers) to(peer peerLane) (*caller, error) {
 	if c.ended {
 		return nil, errors.Join(errNotSent, net.ErrClosed)
 	}
-	if conn := c.open[peer]; conn != nil && !conn.over() {
+	now := time.Now()
+	if conn := c.open[peer]; conn != nil && conn.use(now) {
 		return conn, nil
 	}
-	conn := &caller{out: newOutbox(), pending: map[uint64]*pendingCall{}, done: make(chan struct{})}
+	conn := newCaller(now)
 	c.open[peer] = conn
 	go conn.run(c.port, peer)
 	return conn, nil
@@ -77,14 +78,45 @@ func (c *callers) close() {
 
 // caller is one connection with several calls in flight.
 type caller struct {
-	out  *outbox
-	done chan struct{}
+	out    *outbox
+	done   chan struct{}
+	opened time.Time
 
 	mu      sync.Mutex
 	err     error
+	retired bool // ends with its last call
+	used    time.Time
 	conn    net.Conn // nil until it is open
 	next    uint64
 	pending map[uint64]*pendingCall
+}
+
+func newCaller(now time.Time) *caller {
+	return &caller{out: newOutbox(), done: make(chan struct{}), opened: now, used: now, pending: map[uint64]*pendingCall{}}
+}
+
+// use says whether the connection takes another call. An old or idle one does not, long before the peer would close it:
+// a call that meets the end of its connection is in doubt.
+func (c *caller) use(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.retired {
+		return false
+	}
+	if now.Sub(c.opened) > connAge/2 || now.Sub(c.used) > connIdle/2 {
+		c.retired = true
+		c.endWhenDone()
+		return false
+	}
+	c.used = now
+	return true
+}
+
+// endWhenDone ends a retired connection after its last call; it runs with mu held.
+func (c *caller) endWhenDone() {
+	if c.retired && len(c.pending) == 0 {
+		c.endLocked(net.ErrClosed)
+	}
 }
 
 type pendingCall struct {
@@ -126,10 +158,11 @@ func (c *caller) read(conn net.Conn) error {
 		c.mu.Lock()
 		p := c.pending[f.number]
 		delete(c.pending, f.number)
-		c.mu.Unlock()
 		if p != nil {
 			p.answer <- f
 		}
+		c.endWhenDone()
+		c.mu.Unlock()
 	}
 }
 
@@ -137,6 +170,10 @@ func (c *caller) read(conn net.Conn) error {
 func (c *caller) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.endLocked(err)
+}
+
+func (c *caller) endLocked(err error) {
 	if c.err != nil {
 		return
 	}
@@ -146,15 +183,6 @@ func (c *caller) end(err error) {
 		c.conn.Close()
 	}
 	close(c.done)
-}
-
-func (c *caller) over() bool {
-	select {
-	case <-c.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // call asks one question. Its error is of the kind errNotSent or errLost, or it is the end of ctx without errNotSent,
@@ -199,6 +227,7 @@ func (c *caller) last(p *pendingCall, reason error) (frame, error) {
 func (c *caller) fail(p *pendingCall, reason error) error {
 	c.mu.Lock()
 	delete(c.pending, p.number)
+	c.endWhenDone()
 	c.mu.Unlock()
 	if c.out.takeBack(&p.frame) {
 		return fmt.Errorf("%w: %w", errNotSent, reason)

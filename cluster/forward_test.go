@@ -140,7 +140,8 @@ func TestAProposalInDoubtIsReportedAsUnknown(t *testing.T) {
 func pipe(t *testing.T) (*caller, net.Conn) {
 	t.Helper()
 	here, there := net.Pipe()
-	c := &caller{out: newOutbox(), pending: map[uint64]*pendingCall{}, done: make(chan struct{}), conn: here}
+	c := newCaller(time.Now())
+	c.conn = here
 	go func() { c.end(c.out.run(here)) }()
 	go func() { c.end(c.read(here)) }()
 	t.Cleanup(func() { c.end(net.ErrClosed); there.Close() })
@@ -199,7 +200,7 @@ func TestALostConnectionTellsSentFromUnsent(t *testing.T) {
 		t.Errorf("a call on a closed connection: %v", err)
 	}
 
-	stalled := &caller{out: newOutbox(), pending: map[uint64]*pendingCall{}, done: make(chan struct{})}
+	stalled := newCaller(time.Now())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := stalled.call(ctx, askPropose, []byte("waiting")); !errors.Is(err, errNotSent) || !errors.Is(err, context.Canceled) {
@@ -209,6 +210,50 @@ func TestALostConnectionTellsSentFromUnsent(t *testing.T) {
 	if _, err := stalled.call(t.Context(), askPropose, []byte("one too many")); !errors.Is(err, errNotSent) || !errors.Is(err, errCongested) {
 		t.Errorf("a call that finds too much waiting: %v", err)
 	}
+}
+
+func TestAConnectionIsRetiredBeforeThePeerClosesIt(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		opened, used time.Time
+		use          bool
+	}{
+		"fresh": {now.Add(-time.Minute), now.Add(-time.Second), true},
+		"old":   {now.Add(-connAge/2 - time.Second), now, false},
+		"idle":  {now.Add(-time.Hour / 4), now.Add(-connIdle/2 - time.Second), false},
+	} {
+		conn := newCaller(c.opened)
+		conn.used = c.used
+		if got := conn.use(now); got != c.use {
+			t.Errorf("%s: use %v", name, got)
+		}
+	}
+
+	c, peer := pipe(t)
+	answered := make(chan error, 1)
+	go func() {
+		f, err := c.call(t.Context(), askPropose, []byte("last"))
+		if err == nil && string(f.body) != "last" {
+			err = fmt.Errorf("answer %q", f.body)
+		}
+		answered <- err
+	}()
+	f, err := readFrame(peer, maxAsk)
+	must(t, err)
+	if c.use(now.Add(time.Hour)) {
+		t.Error("an old connection takes calls")
+	}
+	select {
+	case <-c.done:
+		t.Fatal("retired with a call in flight")
+	default:
+	}
+	f.kind = replyDone
+	_, err = peer.Write(f.appendTo(nil))
+	must(t, err)
+	must(t, <-answered)
+	<-c.done
 }
 
 func TestAReasonKeepsItsIdentity(t *testing.T) {
