@@ -138,7 +138,7 @@ func disturb(g *group, random *rand.Rand) string {
 	others := ids(g.followers(victim))
 	pause := time.NewTimer(time.Duration(300+random.IntN(700)) * time.Millisecond)
 	defer pause.Stop()
-	switch random.IntN(5) {
+	switch random.IntN(6) {
 	case 0, 1:
 		g.fabric.isolate(victim.id, true, others...)
 		<-pause.C
@@ -154,6 +154,16 @@ func disturb(g *group, random *rand.Rand) string {
 		}
 		return "mute " + victim.id
 	case 3:
+		g.fabric.isolate(victim.id, true, others...)
+		<-pause.C
+		for _, m := range g.followers(victim) { // so that the victim needs the state itself
+			if err := m.raft().ReloadConfig(smallest(m.node)); err == nil {
+				m.Truncate() // it may have nothing new to truncate
+			}
+		}
+		g.fabric.isolate(victim.id, false, others...)
+		return "outrun " + victim.id
+	case 4:
 		g.fabric.isolate(others[0], true, others[1])
 		<-pause.C
 		g.fabric.isolate(others[0], false, others[1])
@@ -201,7 +211,11 @@ func checkHistory(t *testing.T, duration time.Duration) {
 	close(done)
 	working.Wait()
 	applied := g.agree()
-	t.Logf("seed %d: %d operations, %d unknown, %d refused, longest pause after a fault %s, faults %q", seed, len(h.operations), h.unknown, len(h.refused), longest, faults)
+	installs := 0
+	for _, m := range g.members {
+		installs += m.file.installs
+	}
+	t.Logf("seed %d: %d installs, %d operations, %d unknown, %d refused, longest pause after a fault %s, faults %q", seed, installs, len(h.operations), h.unknown, len(h.refused), longest, faults)
 
 	if g.fabric.blocked() == 0 && g.leader().Status().Term == firstTerm {
 		t.Error("no fault happened")
