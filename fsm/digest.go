@@ -45,6 +45,14 @@ func (d *digestRing) add(index uint64, digest [32]byte) {
 	d.newest = index
 }
 
+// forget drops what was computed before another state was installed.
+func (d *digestRing) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.ring[:])
+	d.newest = 0
+}
+
 func (d *digestRing) get(index uint64) (digest [32]byte, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,6 +69,9 @@ func (m *Machine) Digest() (index uint64, digest [32]byte, ok bool) {
 	digest, ok = m.digests.get(index)
 	return index, digest, ok
 }
+
+// DigestAt returns this process's digest of a recent entry.
+func (m *Machine) DigestAt(index uint64) (digest [32]byte, ok bool) { return m.digests.get(index) }
 
 // diverged reports that this replica and the leader disagree about an entry.
 func (m *Machine) diverged(leader Assertion, own [32]byte) {

@@ -1,9 +1,12 @@
 package http
 
 import (
+	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"time"
 
 	"coffer/fsm"
 	"coffer/http/admin"
@@ -18,6 +21,9 @@ type AdminOptions struct {
 	Epoch   func() uint32
 	Reasons func() []string
 	Metrics http.Handler
+	// Backup writes a hot copy of the state, encrypted to recipients if there are
+	// any, and returns the SHA-256 of what it has written, in hexadecimal.
+	Backup func(ctx context.Context, to io.Writer, recipients []string) (sum string, err error)
 	// Profiles serves Go profiles below /debug/pprof/.
 	Profiles bool
 	Logger   *slog.Logger
@@ -38,6 +44,7 @@ func NewAdmin(o AdminOptions) (http.Handler, error) {
 	all.Handle("/livez", Health(o.Reasons))
 	all.Handle("/readyz", Health(o.Reasons))
 	all.Handle("/metrics", o.Metrics)
+	all.HandleFunc("GET /admin/v1/backup", o.backup)
 	all.Handle("/", mux)
 	if o.Profiles {
 		all.HandleFunc("/debug/pprof/", pprof.Index)
@@ -45,4 +52,39 @@ func NewAdmin(o AdminOptions) (http.Handler, error) {
 		all.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	return all, nil
+}
+
+// backup streams a container. A client must throw away what comes without the
+// trailer: the status is sent before the copy has ended.
+func (o *AdminOptions) backup(w http.ResponseWriter, r *http.Request) {
+	const trailer = "Coffer-Backup-Sha256"
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Time{}); err != nil {
+		o.Logger.Warn("a backup may be cut by the write limit", "err", err)
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Trailer", trailer)
+	started := &firstWrite{Writer: w}
+	sum, err := o.Backup(r.Context(), started, r.URL.Query()["recipient"])
+	switch {
+	case err == nil:
+		w.Header().Set(trailer, sum)
+	case !started.done:
+		w.Header().Del("Trailer")
+		http.Error(w, err.Error(), http.StatusConflict)
+	default:
+		o.Logger.Error("backup failed", "err", err)
+		panic(http.ErrAbortHandler) // the client sees that the stream was cut
+	}
+}
+
+// firstWrite notes that something was written.
+type firstWrite struct {
+	io.Writer
+	done bool
+}
+
+func (f *firstWrite) Write(p []byte) (int, error) {
+	f.done = true
+	return f.Writer.Write(p)
 }

@@ -16,6 +16,11 @@ type Identity struct {
 	NodeID    string `json:"nodeId"`
 	ClusterID string `json:"clusterId"`
 	LedgerID  string `json:"ledgerId"`
+	// Joined tells that the node did not found its cluster: it waits to be added.
+	Joined bool `json:"joined,omitempty"`
+	// Boots counts the starts. A count below what peers have seen says that the
+	// directory is an old copy.
+	Boots uint64 `json:"boots"`
 	// Started is set once the node has opened its files: from then on they must
 	// be there.
 	Started bool `json:"started"`
@@ -46,6 +51,7 @@ const (
 	stateFile    = "state.db"
 	logFile      = "raft.db"
 	secretsDir   = "secrets"
+	snapshotDir  = "snap"
 	unfinished   = ".new" // ends the name of a file while it is written
 )
 
@@ -65,6 +71,24 @@ func openDataDir(path, ledgerID string) (*dataDir, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// emptyDataDir locks a directory that is no node's yet.
+func emptyDataDir(path string) (*dataDir, error) {
+	if err := makeDir(path); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	lock, err := lockDir(path, os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataDir{path: path, lock: lock}
+	for _, name := range []string{identityFile, stateFile, logFile, secretsDir} {
+		if d.has(name) {
+			return nil, errors.Join(refused("%s is not empty: it holds %s", path, name), d.close())
+		}
 	}
 	return d, nil
 }
@@ -156,12 +180,10 @@ func (d *dataDir) checkIdentity(ledgerID string) error {
 	return nil
 }
 
-// markStarted notes that both files exist from now on.
+// markStarted notes that both files exist from now on, and counts the start.
 func (d *dataDir) markStarted() error {
-	if d.Identity.Started {
-		return nil
-	}
 	d.Identity.Started = true
+	d.Identity.Boots++
 	return d.save()
 }
 

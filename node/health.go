@@ -41,11 +41,14 @@ func (n *Node) alarms() []fsm.Alarm {
 // startLimit is how long a node may take to become ready.
 const startLimit = 2 * time.Minute
 
-// awaitReady waits for the leadership of a sole voter, and for what a new term
-// begins with.
-func (n *Node) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("not ready after %v", startLimit))
-	defer cancel()
+// awaitReady waits until nothing speaks against serving. Without a limit it waits
+// as long as the context lasts.
+func (n *Node) awaitReady(ctx context.Context, limit time.Duration) error {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %v", limit))
+		defer cancel()
+	}
 	signal, stop := n.machine.Watch()
 	defer stop()
 	ticker := time.NewTicker(10 * time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +33,17 @@ type Node struct {
 	cluster  *cluster.Cluster
 	metrics  *metrics
 	server   *server
+	port     *cluster.Port // nil without peers
+	disk     disk
+	snaps    *snapshot.Virtual
 
 	prepared atomic.Bool // this leader has founded the ledger and made its wishes
 	draining atomic.Bool
 	broken   atomic.Pointer[error]
+
+	stopping chan struct{} // closed when Stop begins
+	once     sync.Once
+	ended    chan error // why the node wants to be stopped
 }
 
 // The exit codes of the program (reliability, section 1.1).
@@ -46,6 +54,7 @@ const (
 	ExitRefused     = 3
 	ExitUnreachable = 4
 	ExitStorage     = 70
+	ExitDiskFull    = 75
 )
 
 // Start opens the files, joins the cluster and serves. When it returns without
@@ -54,7 +63,10 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, logger: c.Logger, flushLog: func() {}, metrics: newMetrics(c.Version)}
+	n := &Node{
+		config: c, logger: c.Logger, flushLog: func() {}, metrics: newMetrics(c.Version),
+		disk: disk{dir: c.DataDir, reserve: c.DiskReserve}, stopping: make(chan struct{}), ended: make(chan error, 1),
+	}
 	if n.logger == nil {
 		n.logger, n.flushLog = NewLogger(os.Stderr, c.LogLevel)
 	}
@@ -94,15 +106,51 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	}
 	n.cluster.Lead(n.reign)
-	if err := n.awaitReady(ctx); err != nil {
+	n.rotate()
+	go n.guardDisk()
+	if n.port != nil {
+		// The others may not be there yet: this node serves what it can meanwhile.
+		go n.awaitPeers()
+		return nil
+	}
+	if err := n.awaitReady(ctx, startLimit); err != nil {
 		return err
 	}
-	n.logger.Info("ready", "url", n.URL(), "node", n.dir.Identity.NodeID, "mode", n.config.Mode, "dataDir", n.config.DataDir)
+	n.sayReady()
 	return nil
+}
+
+func (n *Node) sayReady() {
+	n.logger.Info("ready", "url", n.URL(), "node", n.dir.Identity.NodeID, "mode", n.config.Mode, "dataDir", n.config.DataDir)
+}
+
+// awaitPeers says when this node is ready, however long that takes.
+func (n *Node) awaitPeers() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-n.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	n.logger.Info("waiting for peers", "url", n.URL(), "cluster", n.port.Addr().String())
+	if err := n.awaitReady(ctx, 0); err != nil {
+		return
+	}
+	n.moveIn(ctx)
+	n.sayReady()
 }
 
 func (n *Node) openDir() (err error) {
 	if n.dir, err = openDataDir(n.config.DataDir, n.config.LedgerID); err != nil {
+		return err
+	}
+	if err := n.disk.board(); err != nil {
+		return err
+	}
+	if err := n.clean(); err != nil {
 		return err
 	}
 	made, err := n.config.Secrets.generate(n.config.DataDir)
@@ -119,6 +167,18 @@ func (n *Node) openDir() (err error) {
 	n.logger.Info("starting", "version", n.config.Version, "node", n.dir.Identity.NodeID, "cluster", n.dir.Identity.ClusterID,
 		"ledger", n.dir.Identity.LedgerID, "config", n.config.summary())
 	return err
+}
+
+// clean removes what a process that ended in the middle of a transfer has left.
+func (n *Node) clean() error {
+	left, err := snapshot.Clean(n.dir.file(snapshotDir))
+	if err != nil {
+		return fmt.Errorf("clean %s: %w", snapshotDir, err)
+	}
+	if len(left.Files) > 0 {
+		n.logger.Warn("unfinished transfers of states were removed", "files", left.Files, "install", left.Install)
+	}
+	return nil
 }
 
 func (n *Node) openState() error {
@@ -170,25 +230,38 @@ func (n *Node) checkState() error {
 }
 
 func (n *Node) openCluster() error {
-	applied, err := n.db.DurableApplied()
+	stream, err := n.stream()
 	if err != nil {
 		return err
+	}
+	if n.snaps, err = n.exchange(); err != nil {
+		return errors.Join(err, stream.Close())
+	}
+	timing := cluster.LAN()
+	if n.config.WAN {
+		timing = cluster.WAN()
 	}
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID:    n.dir.Identity.NodeID,
 		ClusterID: n.dir.Identity.ClusterID,
 		Dir:       n.config.DataDir,
-		Bootstrap: !n.dir.Identity.Started,
-		Stream:    cluster.NoPeers(n.dir.Identity.NodeID),
+		Bootstrap: !n.dir.Identity.Started && !n.dir.Identity.Joined,
+		Stream:    stream,
 		Logger:    n.logger,
 		Fatal:     n.fatal,
-		State:     cluster.State{Index: applied.Index, Term: applied.Term, Installed: applied.Installed},
+		State:     n.recorded(),
+		Recorded:  n.recorded,
 		BeginTerm: n.beginTerm,
 		Applied:   n.machine.Applied,
 		Backlog:   n.db.Unflushed,
+		Bury:      n.bury,
+		Removed:   n.removed,
+		Announce:  n.announcement,
+		DigestAt:  n.digestAt,
 		LogBudget: n.config.LogBudget,
+		Timing:    timing,
 		Observe:   n.metrics.cluster(),
-	}, n.machine, snapshot.NewVirtual(n.db), n.seal)
+	}, n.machine, n.snaps, n.seal)
 	if err != nil {
 		return err
 	}
@@ -196,16 +269,25 @@ func (n *Node) openCluster() error {
 }
 
 func (n *Node) beginTerm(term uint64) []byte {
+	return n.request(fsm.BeginTerm.Name, store.Encode(&fsm.TermBegun{Term: term, Node: n.dir.Identity.NodeID}))
+}
+
+// request is a request of this node itself, for the log.
+func (n *Node) request(command string, payload []byte) []byte {
 	return store.Encode(&fsm.Request{
-		Command:   fsm.BeginTerm.Name,
+		Command:   command,
 		Actor:     fsm.Actor{Kind: fsm.Node, ID: n.dir.Identity.NodeID},
 		RequestID: fsm.NewRequestID(),
-		Payload:   store.Encode(&fsm.TermBegun{Term: term, Node: n.dir.Identity.NodeID}),
+		Payload:   payload,
 	})
 }
 
 func (n *Node) tasks() []task.Task {
-	return []task.Task{task.Expiry(), task.Assertion(), task.ChainScan(n.salts)}
+	all := []task.Task{task.Expiry(), task.Assertion(), task.ChainScan(n.salts)}
+	if n.port != nil {
+		all = append(all, n.census())
+	}
+	return all
 }
 
 // fatal ends the process: after a failed write the disk's state is unknown, and
@@ -220,13 +302,25 @@ func (n *Node) fatal(err error) {
 // diverged stops serving and tells the others.
 func (n *Node) diverged(index uint64) {
 	err := fmt.Errorf("this node computed another state than the leader at entry %d", index)
-	n.broken.CompareAndSwap(nil, &err)
+	if n.broken.CompareAndSwap(nil, &err) {
+		// Not here: this is the goroutine that applies entries.
+		go n.raise(fsm.Diverged, err.Error())
+	}
+}
+
+// end asks whoever runs the node to stop it, once.
+func (n *Node) end(err error) {
+	select {
+	case n.ended <- err:
+	default:
+	}
 }
 
 // Stop drains and closes everything in reverse order. Nothing acknowledged is
 // lost even when it is cut short.
 func (n *Node) Stop(ctx context.Context) error {
 	n.draining.Store(true)
+	n.once.Do(func() { close(n.stopping) })
 	n.logger.Info("stopping")
 	select {
 	case <-time.After(n.config.DrainDelay):

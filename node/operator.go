@@ -20,7 +20,9 @@ import (
 type Operator struct {
 	socket string
 	client *http.Client
-	name   string
+	// streaming has no limit for the whole answer.
+	streaming *http.Client
+	name      string
 }
 
 // NewOperator finds the socket of a node.
@@ -30,10 +32,12 @@ func NewOperator(dataDir string) *Operator {
 	if who, err := user.Current(); err == nil {
 		o.name = who.Username
 	}
-	o.client = &http.Client{Timeout: operatorPatience, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var dialer net.Dialer
 		return dialer.DialContext(ctx, "unix", socket)
-	}}}
+	}}
+	o.client = &http.Client{Timeout: operatorPatience, Transport: transport}
+	o.streaming = &http.Client{Transport: transport}
 	return o
 }
 

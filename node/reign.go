@@ -15,7 +15,7 @@ import (
 // reign is what this node does while it leads: found a new cluster, submit the
 // wishes of its environment, then run the leader tasks.
 func (n *Node) reign(ctx context.Context) {
-	for _, step := range []func(context.Context) error{n.found, n.wish} {
+	for _, step := range []func(context.Context) error{n.found, n.admitSelf, n.wish} {
 		if err := step(ctx); err != nil {
 			n.reignFailed(ctx, err)
 			return

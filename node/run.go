@@ -39,7 +39,10 @@ func Run(ctx context.Context, c Config, serving func(ctx context.Context, n *Nod
 		err = nil // what was cut short was told to end
 	}
 	if err == nil {
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case err = <-n.ended:
+		}
 	}
 	limit := stopLimit + c.DrainDelay
 	defer time.AfterFunc(limit+time.Second, func() { c.exit(ExitFailed) }).Stop()
@@ -70,6 +73,8 @@ func CodeOf(err error) int {
 		return ExitRefused
 	case errors.Is(err, ErrUnreachable):
 		return ExitUnreachable
+	case errors.Is(err, errDiskFull):
+		return ExitDiskFull
 	}
 	return ExitFailed
 }

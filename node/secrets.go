@@ -165,6 +165,22 @@ func storedSecret(path string) (Secret, error) {
 	return secret, nil
 }
 
+// keepSecrets stores what the first node of a development cluster has made up.
+func (d *dataDir) keepSecrets(brought dowry) error {
+	if err := makeDir(d.file(secretsDir)); err != nil {
+		return fmt.Errorf("make secrets: %w", err)
+	}
+	for name, text := range map[string]string{tokenKeyFile: brought.JWT, saltFile: brought.Salt} {
+		if text == "" {
+			continue
+		}
+		if err := writeDurably(d.file(filepath.Join(secretsDir, name)), []byte(text+"\n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func makeSecret(path string) (Secret, error) {
 	var random [32]byte
 	// crypto/rand never fails: the runtime stops the program instead.

@@ -41,8 +41,8 @@ func (n *Node) openServer() error {
 		return err
 	}
 	operators, err := coffer.NewAdmin(coffer.AdminOptions{
-		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status}, Epoch: n.epoch, Reasons: n.Reasons,
-		Metrics: metrics, Profiles: n.config.Pprof, Logger: n.logger, Fatal: n.fatal,
+		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status, Cluster: n}, Epoch: n.epoch, Reasons: n.Reasons,
+		Backup: n.Backup, Metrics: metrics, Profiles: n.config.Pprof, Logger: n.logger, Fatal: n.fatal,
 	})
 	if err != nil {
 		return err

@@ -127,7 +127,9 @@ func replayAll(v *store.View) error {
 type TrialBalance struct {
 	Currency        string
 	Debits, Credits Amount
-	Accounts        int
+	// Positive and Negative add up the balances above and below zero.
+	Positive, Negative Amount
+	Accounts           int
 }
 
 // TrialBalances adds all accounts up, by currency.
@@ -141,6 +143,11 @@ func TrialBalances(r store.Reader) []TrialBalance {
 		}
 		list[at].Debits += a.Debits
 		list[at].Credits += a.Credits
+		if balance := a.Balance(); balance > 0 {
+			list[at].Positive += balance
+		} else {
+			list[at].Negative += balance
+		}
 		list[at].Accounts++
 	}
 	slices.SortFunc(list, func(a, b TrialBalance) int { return cmp.Compare(a.Currency, b.Currency) })

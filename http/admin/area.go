@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
 
 	"coffer/fsm"
@@ -15,6 +16,7 @@ import (
 type Deps struct {
 	Proposer fsm.Proposer
 	Status   func() Status
+	Cluster  Cluster
 }
 
 // Status is a picture of the node and its part in the cluster.
@@ -51,20 +53,26 @@ func Surface(deps Deps) api.Surface {
 		Areas: []api.Area{{
 			Name: "admin", Prefix: "/admin/v1", Tag: "Admin", StrictFields: true,
 			Envelope: api.ProblemDetails{}, ProblemMedia: api.ProblemDetailsMedia,
-			Codes: api.Codes{
-				"unknown_setting": {Status: http.StatusNotFound, Message: "There is no such setting."},
-				"invalid_setting": {Status: http.StatusUnprocessableEntity, Message: "The setting does not take this value."},
-				"not_permitted":   {Status: http.StatusForbidden, Message: "Only operators may do this."},
-			},
-			Routes: []api.Route{
+			Codes: codes(),
+			Routes: append(a.clusterRoutes(),
 				api.Get("/status", a.status, api.Spec{Summary: "This node and its part in the cluster", Auth: api.Require(operator), Read: fsm.Stale}),
 				api.Get("/settings", a.list, api.Spec{Summary: "All settings with default and origin", Auth: api.Require(operator)}),
 				api.Post("/settings", a.update, api.Spec{
 					Summary: "Change settings, all or none", Auth: api.Require(operator), Rejections: settings.UpdateSettings.Rejects,
 				}),
-			},
+			),
 		}},
 	}
+}
+
+func codes() api.Codes {
+	all := api.Codes{
+		"unknown_setting": {Status: http.StatusNotFound, Message: "There is no such setting."},
+		"invalid_setting": {Status: http.StatusUnprocessableEntity, Message: "The setting does not take this value."},
+		"not_permitted":   {Status: http.StatusForbidden, Message: "Only operators may do this."},
+	}
+	maps.Copy(all, clusterCodes)
+	return all
 }
 
 // identify is whoever opened the socket, under the name they give themselves.

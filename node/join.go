@@ -1,0 +1,193 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"coffer/cluster"
+	"coffer/fsm"
+	"coffer/fsm/settings"
+	"coffer/http/admin"
+	"coffer/ledgerchain"
+	"coffer/store"
+)
+
+// InitFlags are those of `coffer init`.
+type InitFlags struct {
+	DataDir  string
+	LedgerID string // name of the ledger for good; made up when empty
+}
+
+// Init makes the directory of the first node of a cluster, or lets a stopped
+// sole node take peers: it makes the authority that signs node certificates.
+func Init(f InitFlags) (Identity, error) {
+	if f.LedgerID != "" && !ledgerName.MatchString(f.LedgerID) {
+		return Identity{}, Usage{fmt.Errorf("the name %q: 1 to 200 printable characters without space and +", f.LedgerID)}
+	}
+	d, err := openDataDir(f.DataDir, f.LedgerID)
+	if err != nil {
+		return Identity{}, err
+	}
+	if d.hasCredentials() {
+		return d.Identity, errors.Join(refused("%s %v", f.DataDir, errMember), d.close())
+	}
+	files, err := newAuthority(d.Identity, time.Now())
+	if err == nil {
+		err = d.saveCredentials(files)
+	}
+	return d.Identity, errors.Join(err, d.close())
+}
+
+// JoinFlags are those of `coffer join`.
+type JoinFlags struct {
+	DataDir   string
+	Token     string
+	Peer      string // host:port of a member's cluster port
+	Advertise string // host:port under which the members reach this node's
+	NodeID    string // made up when empty
+	Secrets   Secrets
+}
+
+// dowry is what a joining node needs besides a certificate.
+type dowry struct {
+	LedgerID     string
+	SaltID       ledgerchain.SaltID
+	AuthorityKey []byte
+	// What development has made up; production brings its own.
+	JWT, Salt string `json:",omitempty"`
+}
+
+// Join makes the directory of a further node. It asks a member to admit it; the
+// node enters without a vote once it is started.
+func Join(ctx context.Context, f JoinFlags) (Identity, error) {
+	token, err := cluster.ParseToken(f.Token)
+	if err != nil {
+		return Identity{}, Usage{fmt.Errorf("--token: %w", err)}
+	}
+	if _, _, err := net.SplitHostPort(f.Advertise); err != nil {
+		return Identity{}, Usage{fmt.Errorf("--cluster-addr %q is not HOST:PORT", f.Advertise)}
+	}
+	d, err := emptyDataDir(f.DataDir)
+	if err != nil {
+		return Identity{}, err
+	}
+	if f.NodeID == "" {
+		f.NodeID = "node-" + randomHex(4)
+	}
+	return d.Identity, errors.Join(d.join(ctx, f, token), d.close())
+}
+
+func (d *dataDir) join(ctx context.Context, f JoinFlags, token cluster.Token) error {
+	key, err := cluster.NewKey()
+	if err != nil {
+		return err
+	}
+	encoded, err := cluster.EncodeKey(key)
+	if err != nil {
+		return err
+	}
+	reply, err := cluster.Join(ctx, token, f.Peer, f.NodeID, f.Advertise, key)
+	switch {
+	case errors.Is(err, cluster.ErrJoinRefused):
+		return refused("%v", err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	var brought dowry
+	if err := json.Unmarshal(reply.Extra, &brought); err != nil {
+		return fmt.Errorf("read the reply of %s: %w", f.Peer, err)
+	}
+	if err := f.Secrets.fit(brought); err != nil {
+		return err
+	}
+	if err := d.keepSecrets(brought); err != nil {
+		return err
+	}
+	d.Identity = Identity{NodeID: f.NodeID, ClusterID: token.ClusterID, LedgerID: brought.LedgerID, Joined: true}
+	if err := d.save(); err != nil {
+		return err
+	}
+	return d.saveCredentials(credentialFiles{
+		authority: reply.Authority, authorityKey: brought.AuthorityKey, key: encoded, certificate: reply.Certificate,
+	})
+}
+
+// fit refuses a salt that is not the cluster's before anything is replicated.
+func (s Secrets) fit(brought dowry) error {
+	if s.Salt == "" {
+		return nil
+	}
+	salt, err := ledgerchain.NewSalt([]byte(s.Salt))
+	if err != nil {
+		return err
+	}
+	if salt.ID() != brought.SaltID {
+		return refused("VEILNETX_SALT is %s, the cluster has %s", salt.ID(), brought.SaltID)
+	}
+	return nil
+}
+
+// tokenHash is how the state knows the secret of a join token.
+func (n *Node) tokenHash(secret []byte) string {
+	sum := n.salt.BodyHash(append([]byte("coffer join token\n"), secret...))
+	return hex.EncodeToString(sum[:])
+}
+
+// NewToken makes a token that lets one node join, within a lifetime. Only who
+// holds the token can read it: the state keeps a keyed hash.
+func (n *Node) NewToken(caller fsm.Caller, nodeID string, lifetime time.Duration) (string, error) {
+	if n.port == nil {
+		return "", admin.ErrNoPort
+	}
+	files, err := n.dir.readCredentials()
+	if err != nil {
+		return "", err
+	}
+	token, err := cluster.NewToken(n.dir.Identity.ClusterID, files.authority)
+	if err != nil {
+		return "", err
+	}
+	_, err = fsm.CreateToken.Submit(caller, n, fsm.TokenCreated{
+		Hash: store.ID(n.tokenHash(token.Secret)), Node: nodeID, Lifetime: lifetime.Microseconds(),
+	})
+	return token.String(), err
+}
+
+// admit lets a node in that brings a good token: it is remembered for good,
+// receives the log without a vote, and gets a certificate.
+func (n *Node) admit(ctx context.Context, r cluster.JoinRequest) (reply cluster.JoinReply, err error) {
+	files, err := n.dir.readCredentials()
+	if err != nil {
+		return reply, errors.New("this node cannot sign certificates")
+	}
+	authority, err := cluster.ParseAuthority(files.authority, files.authorityKey)
+	if err != nil {
+		return reply, errors.New("this node cannot sign certificates")
+	}
+	certificate, err := authority.IssueFor(r.NodeID, r.Request, time.Now())
+	if err != nil {
+		return reply, fmt.Errorf("certificate: %w", err)
+	}
+	_, err = fsm.Admit.Submit(n.self(ctx), n, fsm.Admission{
+		Node: r.NodeID, Address: r.Address, Token: store.ID(n.tokenHash(r.Secret)),
+	})
+	if err != nil {
+		return reply, err
+	}
+	if _, err := n.cluster.AddNonvoter(ctx, 0, r.NodeID, r.Address); err != nil {
+		return reply, err
+	}
+	n.logger.Info("a node has joined", "id", r.NodeID, "address", r.Address)
+	brought := dowry{LedgerID: n.dir.Identity.LedgerID, SaltID: n.salt.ID(), AuthorityKey: files.authorityKey}
+	if n.config.Mode == settings.Development {
+		brought.JWT, brought.Salt = string(n.config.Secrets.JWT), string(n.config.Secrets.Salt)
+	}
+	reply.Certificate, reply.Authority = certificate, files.authority
+	reply.Extra, err = json.Marshal(brought)
+	return reply, err
+}

@@ -1,0 +1,172 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"coffer/cluster"
+	"coffer/fsm"
+	"coffer/fsm/ledger"
+	"coffer/fsm/modules"
+	"coffer/snapshot"
+	"coffer/store"
+)
+
+// stream carries the connections between nodes. A node without credentials is
+// the only one of its cluster.
+func (n *Node) stream() (raft.StreamLayer, error) {
+	switch {
+	case !n.dir.hasCredentials() && n.config.Cluster == "":
+		return cluster.NoPeers(n.dir.Identity.NodeID), nil
+	case !n.dir.hasCredentials():
+		return nil, refused("%s is no member of a cluster: run coffer init or coffer join first", n.config.DataDir)
+	case n.config.Cluster == "":
+		return nil, refused("%s is a member of a cluster: give --cluster-addr", n.config.DataDir)
+	}
+	files, err := n.dir.readCredentials()
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := files.credentials(time.Now())
+	if err != nil {
+		return nil, refused("the credentials do not hold: %v", err)
+	}
+	listener, err := net.Listen("tcp", n.config.Cluster)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", n.config.Cluster, err)
+	}
+	n.port, err = cluster.Listen(cluster.PortConfig{
+		Listener: listener, Advertise: n.config.Advertise, Credentials: credentials, Join: n.admit, Logger: n.logger,
+	})
+	return n.port, err
+}
+
+// rotate takes new credentials at every SIGHUP until the node stops. The old
+// ones stay if the new ones do not hold.
+func (n *Node) rotate() {
+	if n.port == nil {
+		return
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-hangups:
+				n.rotateOnce()
+			case <-n.stopping:
+				return
+			}
+		}
+	}()
+}
+
+func (n *Node) rotateOnce() {
+	files, err := n.dir.readCredentials()
+	if err == nil {
+		var credentials *cluster.Credentials
+		if credentials, err = files.credentials(time.Now()); err == nil {
+			err = n.port.Rotate(credentials)
+		}
+	}
+	if err != nil {
+		n.logger.Error("new credentials are not taken", "err", err)
+		return
+	}
+	n.logger.Info("new credentials are in use", "expires", n.port.Expiry())
+}
+
+// exchange is raft's snapshot store: states travel between peers, and into
+// backups.
+func (n *Node) exchange() (*snapshot.Virtual, error) {
+	schema, err := fsm.Schema(modules.All())
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.NewExchange(snapshot.Config{
+		DB: n.db, Schema: schema, Stamp: n.dir.Identity.stamp(), Dir: n.dir.file(snapshotDir),
+		Source: snapshot.Source{ClusterID: n.dir.Identity.ClusterID, Sums: Sums}, Newest: fsm.NewestVersion, Logger: n.logger,
+	}), nil
+}
+
+// Sums adds up all balances of a state by currency, for the footer of a
+// snapshot.
+func Sums(v *store.View) ([]snapshot.Sum, error) {
+	var sums []snapshot.Sum
+	for _, t := range ledger.TrialBalances(v) {
+		sums = append(sums, snapshot.Sum{Currency: t.Currency, Positive: int64(t.Positive), Negative: int64(t.Negative)})
+	}
+	return sums, nil
+}
+
+// recorded is what state.db holds, in the words of the log.
+func (n *Node) recorded() cluster.State {
+	applied, err := n.db.DurableApplied()
+	if err != nil {
+		n.fatal(err)
+	}
+	return cluster.State{Index: applied.Index, Term: applied.Term, Installed: applied.Installed}
+}
+
+// bury is the request that makes a removed id stay away.
+func (n *Node) bury(nodeID string) []byte {
+	return n.request(fsm.RemoveMember.Name, store.Encode(&fsm.Removal{Node: nodeID}))
+}
+
+// removed tells whether an id was removed.
+func (n *Node) removed(nodeID string) bool {
+	v := n.db.Latest()
+	defer v.Close()
+	return fsm.Removed(v, nodeID)
+}
+
+// announcement is what peers shall know about this node.
+func (n *Node) announcement() cluster.Announcement {
+	v := n.db.Latest()
+	defer v.Close()
+	a := cluster.Announcement{
+		Version: n.config.Version, MachineMin: fsm.FirstVersion, MachineMax: fsm.NewestVersion,
+		DiskFree: n.disk.free(), Boot: n.dir.Identity.Boots, Epoch: uint64(v.Applied().Epoch),
+	}
+	if index, digest, ok := n.machine.Digest(); ok {
+		a.DigestIndex, a.Digest = index, bytes.Clone(digest[:])
+	}
+	for _, alarm := range fsm.Alarms(v) {
+		a.Alarms = append(a.Alarms, alarm.Kind+" "+alarm.Node)
+	}
+	return a
+}
+
+// digestAt is this node's digest at a recent entry.
+func (n *Node) digestAt(index uint64) ([]byte, bool) {
+	digest, ok := n.machine.DigestAt(index)
+	return digest[:], ok
+}
+
+// moveIn tells the cluster under which address this node is reached, if that has
+// changed.
+func (n *Node) moveIn(ctx context.Context) {
+	if n.port == nil {
+		return
+	}
+	own := n.port.Addr().String()
+	for _, m := range n.cluster.Membership().Members {
+		if m.ID != n.dir.Identity.NodeID || m.Address == own {
+			continue
+		}
+		if _, err := n.cluster.AddNonvoter(ctx, 0, m.ID, own); err != nil {
+			n.logger.Warn("the cluster keeps the old address of this node", "old", m.Address, "new", own, "err", err)
+			return
+		}
+		n.logger.Info("the address of this node has changed", "old", m.Address, "new", own)
+	}
+}
