@@ -125,7 +125,7 @@ func (s *serveCommand) Run(ctx context.Context) error {
 type verifyCommand struct {
 	DataDir  string   `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the stopped node."`
 	SaltFile string   `name:"salt-file" placeholder:"FILE" help:"Chain salt. Default: VEILNETX_SALT, else the one development made."`
-	Only     []string `placeholder:"CHECK" help:"Checks to run: pages, rows, chain, tree, balances, invariants. Default all."`
+	Only     []string `placeholder:"CHECK" help:"Checks to run: pages, rows, log, chain, tree, balances, invariants. Default all."`
 	JSON     bool     `name:"json" help:"Print the report as JSON."`
 }
 

@@ -56,7 +56,7 @@ func (m *Machine) applyLog(log *raft.Log) (outcomes [][]byte, err error) {
 	}()
 	switch log.Type {
 	case raft.LogConfiguration:
-		m.applied.Index, m.applied.Term = log.Index, log.Term
+		m.applied.Index, m.applied.Term, m.applied.Installed = log.Index, log.Term, false
 		m.applied.Membership, m.applied.MembershipIndex = log.Data, log.Index
 		m.db.Commit(m.applied)
 		return nil, nil

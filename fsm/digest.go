@@ -19,7 +19,7 @@ func (m *Machine) extendDigest(log *raft.Log, writes hash.Hash) {
 	sum.Write(binary.BigEndian.AppendUint64(nil, log.Index))
 	sum.Write(entry[:])
 	sum.Write(writes.Sum(nil))
-	m.applied.Index, m.applied.Term = log.Index, log.Term
+	m.applied.Index, m.applied.Term, m.applied.Installed = log.Index, log.Term, false
 	m.applied.Digest = [32]byte(sum.Sum(nil))
 	m.digests.add(log.Index, m.applied.Digest)
 }

@@ -30,7 +30,8 @@ const description = "Amounts are integers in minor units. Every write takes dryR
 
 // documents are the OpenAPI documents of the AEVION surface: one of everything
 // and one of each module. They name the server's public address, which is a
-// setting, so they are made again when that changes.
+// setting, so they are made when somebody asks, and again when that changes: they
+// take longer than all else at a start.
 type documents struct {
 	surface api.Surface
 	version string
@@ -40,9 +41,8 @@ type documents struct {
 	bodies  map[string][]byte // by name of the area; "" is the whole surface
 }
 
-// addDocuments adds the routes of the documents, which they describe too. It
-// makes all documents once, so that mistakes show at the start.
-func addDocuments(s *api.Surface, version string) error {
+// addDocuments adds the routes of the documents, which they describe too.
+func addDocuments(s *api.Surface, version string) {
 	d := &documents{version: version}
 	for i := range s.Areas {
 		area := &s.Areas[i]
@@ -56,7 +56,6 @@ func addDocuments(s *api.Surface, version string) error {
 		}
 	}
 	d.surface = *s
-	return d.make(settings.BackendURL.Default(settings.Production))
 }
 
 func (d *documents) route(pattern, name string) api.Route {
@@ -79,7 +78,7 @@ func (d *documents) route(pattern, name string) api.Route {
 func (d *documents) body(name, backend string) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if backend != d.backend {
+	if d.bodies == nil || backend != d.backend {
 		if err := d.make(backend); err != nil {
 			return nil, err
 		}

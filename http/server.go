@@ -56,10 +56,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := surfaces(deps, values, []api.Scheme{tokens.Scheme(), key.Scheme("serviceKey")}, o.Version)
-	if err != nil {
-		return nil, err
-	}
+	all := surfaces(deps, values, []api.Scheme{tokens.Scheme(), key.Scheme("serviceKey")}, o.Version)
 	mux, err := api.NewMux(api.Options{
 		Surfaces: all, Reader: o.Reader, Authorise: authorise, BodyHash: o.BodyHash, Epoch: o.Epoch,
 		Proxies: api.Proxies{LastHop: o.TrustProxy}, Hosts: o.Hosts, Logger: o.Logger, Observe: o.Observe, Fatal: o.Fatal,

@@ -11,15 +11,13 @@ import (
 )
 
 // surfaces lists every surface with its areas.
-func surfaces(deps aevion.Deps, values *cached, schemes []api.Scheme, version string) ([]api.Surface, error) {
+func surfaces(deps aevion.Deps, values *cached, schemes []api.Scheme, version string) []api.Surface {
 	areas := []api.Area{platform.New(deps), auth.New(deps), qpaynet.New(deps), ztide.New(deps)}
 	areas = append(areas, veilnetx.New(deps)...)
 	for i := range areas {
 		areas[i].Origins = values.origin
 	}
 	surface := aevion.Surface(values.limit, schemes, areas...)
-	if err := addDocuments(&surface, version); err != nil {
-		return nil, err
-	}
-	return []api.Surface{surface}, nil
+	addDocuments(&surface, version)
+	return []api.Surface{surface}
 }

@@ -25,7 +25,7 @@ var rules = []rule{
 	{"", list("node node/bench"), list("github.com/alecthomas/kong")},
 	{"store", nil, list("go.etcd.io/bbolt/... github.com/fxamacker/cbor/v2 github.com/tidwall/btree")},
 	{"ledgerchain", list("store"), list("golang.org/x/mod/sumdb/...")},
-	{"snapshot", list("store ledgerchain"), list("github.com/hashicorp/raft")},
+	{"snapshot", list("store ledgerchain"), list("github.com/hashicorp/raft filippo.io/age")},
 	{"fsm", list("store snapshot ledgerchain"), list("github.com/hashicorp/raft github.com/fxamacker/cbor/v2")},
 	{"fsm/modules", list("fsm/... store"), nil},
 	{"fsm/fsmtest/...", list("fsm/... store ledgerchain"), list("github.com/... go.etcd.io/bbolt/...")},

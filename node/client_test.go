@@ -149,6 +149,19 @@ func (c *client) verifyChain(t testing.TB) chainVerified {
 	return must[chainVerified](t, c, "GET", "/api/veilnetx-ledger/chain/verify", "", "")
 }
 
+// chainHead is the answer of chain/head.
+type chainHead struct {
+	Height uint64
+	Hash   string
+}
+
+// head reads the end of the chain. It is as fresh as any read; what verifyChain
+// says may be a second old.
+func (c *client) head(t testing.TB) chainHead {
+	t.Helper()
+	return must[chainHead](t, c, "GET", "/api/veilnetx-ledger/chain/head", "", "")
+}
+
 // unlimited are wishes that leave a load to itself.
 var unlimited = []string{
 	"AEVION_RATE_READ=0", "AEVION_RATE_WRITE=0", "AEVION_RATE_STRICT=0", "AEVION_RATE_MONEY=0",

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -31,6 +32,9 @@ type metrics struct {
 	panics        *prometheus.CounterVec
 	httpSeconds   *prometheus.HistogramVec
 	httpInflight  prometheus.Gauge
+	forwards      *prometheus.CounterVec
+	rebuilt       prometheus.Counter
+	backups       prometheus.Gauge
 }
 
 var fastBuckets = prometheus.ExponentialBuckets(0.00005, 2.5, 14) // 50 µs to about 7 s
@@ -52,6 +56,10 @@ func newMetrics(version string) *metrics {
 	m.panics = m.counters("coffer_command_panics_total", "Command handlers that panicked; nothing was changed.", "command")
 	m.httpSeconds = m.histograms("coffer_http_seconds", "Time of API requests.", "route", "code")
 	m.httpInflight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_http_inflight", Help: "API requests being answered."})
+	m.forwards = m.counters("coffer_forward_total", "Requests forwarded to the leader.", "result")
+	m.rebuilt = m.counter("coffer_raft_rebuilt_total", "Times raft was replaced because a received state contradicted the log.")
+	m.backups = prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_backup_last_success_timestamp_seconds", Help: "When this node last made a backup."})
+	m.registry.MustRegister(m.backups)
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_build_info", Help: "The program.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
@@ -108,7 +116,20 @@ func (m *metrics) cluster() cluster.Observe {
 		Refuse:    func(reason error) { m.refused.WithLabelValues(reason.Error()).Inc() },
 		Unknown:   m.unknown.Inc,
 		Truncated: func(entries uint64) { m.truncated.Add(float64(entries)) },
+		Forward:   func(err error) { m.forwards.WithLabelValues(outcomeLabel(err)).Inc() },
+		Rebuilt:   m.rebuilt.Inc,
 	}
+}
+
+// outcomeLabel is the class of an outcome for counters.
+func outcomeLabel(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, cluster.ErrUnknown):
+		return "unknown"
+	}
+	return "not_applied"
 }
 
 // watch exports what the node's parts know about themselves at each scrape.
@@ -122,7 +143,21 @@ func (m *metrics) watch(n *Node) {
 	gauge("coffer_raft_log_bytes", "Bytes of entries in raft.db.", func() float64 { return float64(n.cluster.Status().LogBytes) })
 	gauge("coffer_fsm_unflushed_bytes", "Bytes applied but not yet in state.db.", func() float64 { return float64(n.db.Unflushed()) })
 	gauge("coffer_fsm_flushed_index", "Entry that state.db holds the state of.", func() float64 { return float64(n.db.Durable()) })
-	gauge("coffer_sm_version", "State-machine version in force.", func() float64 { return float64(fsm.FirstVersion) })
+	gauge("coffer_disk_free_bytes", "Room left where the data directory lies.", func() float64 { return float64(n.disk.free()) })
+	gauge("coffer_raft_state", "0 follower, 1 candidate, 2 leader, 3 shut down.", func() float64 { return stateNumber[n.cluster.Status().State] })
+	if n.port != nil {
+		gauge("coffer_cert_expiry_seconds", "Time until the node's certificate ends.", func() float64 { return time.Until(n.port.Expiry()).Seconds() })
+	}
+	for _, kind := range []string{fsm.Diverged, fsm.NoSpace, fsm.ClockSkew, fsm.RolledBack} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "coffer_alarm", Help: "Nodes for which an alarm is raised.", ConstLabels: prometheus.Labels{"type": kind},
+		}, func() float64 { return n.raised(kind) }))
+	}
+	gauge("coffer_sm_version", "State-machine version in force.", func() float64 {
+		v := n.db.Latest()
+		defer v.Close()
+		return float64(v.Applied().Version)
+	})
 	gauge("coffer_settings_disagreement", "Settings that this node's environment wants otherwise.", func() float64 {
 		v := n.db.Latest()
 		defer v.Close()
@@ -133,4 +168,16 @@ func (m *metrics) watch(n *Node) {
 func (m *metrics) answered(route string, status int, took time.Duration) {
 	m.httpInflight.Dec()
 	m.httpSeconds.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+var stateNumber = map[string]float64{"Follower": 0, "Candidate": 1, "Leader": 2, "Shutdown": 3}
+
+// raised counts the nodes with an alarm of a kind.
+func (n *Node) raised(kind string) (count float64) {
+	for _, alarm := range n.alarms() {
+		if alarm.Kind == kind {
+			count++
+		}
+	}
+	return count
 }

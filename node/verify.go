@@ -11,10 +11,12 @@ import (
 	"slices"
 	"time"
 
+	"coffer/cluster"
 	"coffer/fsm"
 	"coffer/fsm/ledger"
 	"coffer/fsm/modules"
 	"coffer/ledgerchain"
+	"coffer/snapshot"
 	"coffer/store"
 )
 
@@ -92,6 +94,7 @@ type check struct {
 var checks = []check{
 	{"pages", VerifyDamaged, (*verifier).pages},
 	{"rows", VerifyDamaged, (*verifier).rows},
+	{"log", VerifyDamaged, (*verifier).log},
 	{"chain", VerifyChain, (*verifier).chain},
 	{"tree", VerifyTree, (*verifier).tree},
 	{"balances", VerifyAccounts, (*verifier).balances},
@@ -111,10 +114,13 @@ func CheckNames() []string {
 type verifier struct {
 	ctx    context.Context
 	given  Verification
+	db     *store.DB
 	view   *store.View
 	salts  *ledgerchain.KeyRing
 	report *VerifyReport
 	end    *ledgerchain.Run // of the chain check
+
+	identity Identity // as node.json has it
 }
 
 // Verify recomputes everything that can be recomputed from the files of a
@@ -151,7 +157,7 @@ func Verify(ctx context.Context, given Verification) (*VerifyReport, error) {
 	if err != nil {
 		return report, report.unreadable(err)
 	}
-	v := &verifier{ctx: ctx, given: given, view: db.Latest(), salts: salts, report: report}
+	v := &verifier{ctx: ctx, given: given, db: db, view: db.Latest(), salts: salts, report: report, identity: identity}
 	err = v.run()
 	v.view.Close()
 	return report, errors.Join(err, db.Close())
@@ -285,8 +291,39 @@ func (v *verifier) rows(done *Check) error {
 	return nil
 }
 
+// log reads raft.db: that it belongs to the node and the state, and that every
+// entry is as it was written.
+func (v *verifier) log(done *Check) error {
+	applied := v.view.Applied()
+	held, err := cluster.Verify(cluster.Config{
+		NodeID: v.identity.NodeID, ClusterID: v.identity.ClusterID, Dir: v.given.DataDir,
+		State: cluster.State{Index: applied.Index, Term: applied.Term, Installed: applied.Installed},
+	}, snapshot.NewExchange(snapshot.Config{DB: v.db}))
+	var refused *cluster.Refused
+	switch {
+	case errors.As(err, &refused):
+		done.add(err)
+	case err != nil:
+		return err
+	case held.Torn:
+		done.Note = "the last write never finished"
+	}
+	if held.Last > 0 {
+		done.Rows = held.Last - held.First + 1
+	}
+	v.progress(done.Name, done.Rows, done.Rows)
+	return nil
+}
+
+// invariants checks what every entry preserves, and that the state is that of
+// the ledger in node.json.
 func (v *verifier) invariants(done *Check) error {
-	for _, module := range modules.All() {
+	restored := v.view.Applied().Epoch > 0 // a restored state keeps the row of its first cluster
+	if founded, ok := fsm.ClusterOf(v.view); ok && (founded.LedgerID != v.identity.LedgerID || founded.ID != v.identity.ClusterID && !restored) {
+		done.add(fmt.Errorf("the state is of ledger %s in cluster %s, %s names ledger %s in cluster %s",
+			founded.LedgerID, founded.ID, identityFile, v.identity.LedgerID, v.identity.ClusterID))
+	}
+	for _, module := range fsm.WithSystem(modules.All()) {
 		for _, invariant := range module.Invariants {
 			if invariant.Name == ledger.ReplayInvariant {
 				continue // the balances check reads the chain itself
@@ -319,6 +356,7 @@ func (v *verifier) balances(done *Check) error {
 			}
 		}
 	}
+	v.progress(done.Name, total, total)
 	if err := replay.Compare(v.view); err != nil {
 		done.add(err)
 	}

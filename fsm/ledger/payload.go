@@ -55,9 +55,20 @@ func (p *Poster) publicMembers(t *Transaction, index uint64, blind ledgerchain.B
 		p.meta = insert(p.meta, Text("actor", p.ctx.Salt.Blind(ActorIdentifier(string(t.Actor)))))
 	}
 	if len(p.legs) > 0 {
-		p.meta = insert(p.meta, Text("transactionId", ledgerchain.TransactionID(index, 0, blind)))
+		p.meta = insert(p.meta, Text("transactionId", ledgerchain.TransactionID(index, p.firstOwned(), blind)))
 	}
 	return p.meta
+}
+
+// firstOwned is the leg whose transaction stands for all of them: the first one
+// of a user, whose list shows it.
+func (p *Poster) firstOwned() uint8 {
+	for i := range p.legs {
+		if p.legs[i].account.Owner != "" {
+			return uint8(i)
+		}
+	}
+	return 0
 }
 
 // ActorIdentifier is what stands blinded in meta.actor for a user.

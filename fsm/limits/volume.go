@@ -13,7 +13,7 @@ type Volume struct {
 	User     store.ID `cbor:"1,keyasint"`
 	Month    int64    `cbor:"2,keyasint"` // year * 12 + month - 1
 	Outgoing int64    `cbor:"3,keyasint"` // without fees, in tiyin that caps count
-	Moves    int64    `cbor:"4,keyasint"` // transactions in KZT wallets
+	Moves    int64    `cbor:"4,keyasint"` // transactions in wallets of any currency
 	Days     []Day    `cbor:"5,keyasint"` // with movements in KZT wallets, ascending
 }
 
@@ -85,8 +85,8 @@ func Record(ctx *fsm.Context, m Move) {
 	month, day := MonthOf(ctx.Now)
 	v := VolumeOf(ctx, m.User, month)
 	v.Outgoing = Sum(v.Outgoing, m.Counted)
+	v.Moves += m.Count
 	if m.Currency == CapCurrency {
-		v.Moves += m.Count
 		v.Days = addDay(v.Days, day, m.In, m.Out)
 	}
 	volumes.Put(ctx, v)

@@ -201,7 +201,7 @@ func (m *model) deposit(p *person, w *purse, in wallet.Payment, now store.Time) 
 	p.deposits = append(p.deposits, deposited{now, counted(int64(in.Amount), w.currency)})
 	m.system["funding "+w.currency] -= int64(in.Amount)
 	w.balance += int64(in.Amount)
-	m.moved(p, w, now)
+	m.moved(p, now)
 	return "", 0
 }
 
@@ -219,7 +219,7 @@ func (m *model) withdraw(p *person, w *purse, in wallet.Payment, now store.Time)
 	w.balance -= int64(in.Amount) + fee
 	m.system["payout "+w.currency] += int64(in.Amount)
 	m.system["fees "+w.currency] += fee
-	m.moved(p, w, now)
+	m.moved(p, now)
 	p.outgoing[month(now)] += counted(int64(in.Amount), w.currency)
 	p.score += 3
 	return "", fee
@@ -244,12 +244,8 @@ func (m *model) monthly(p *person, amount int64, currency string, now store.Time
 	return ""
 }
 
-// moved counts a transaction of a wallet for its owner's month.
-func (m *model) moved(p *person, w *purse, now store.Time) {
-	if w.currency == "KZT" {
-		p.moves[month(now)]++
-	}
-}
+// moved counts a transaction for the month of a wallet's owner.
+func (m *model) moved(p *person, now store.Time) { p.moves[month(now)]++ }
 
 // vault is what test commands do with holds, and entries from outside.
 func (m *model) vault(r fsm.Request, now store.Time, got fsm.Outcome) (string, int) {

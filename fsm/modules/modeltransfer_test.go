@@ -103,8 +103,8 @@ func (m *model) carry(p *person, in wallet.Transfer, from, to *purse, fee int64,
 	from.balance -= int64(in.Amount) + fee
 	to.balance += int64(in.Amount)
 	m.system["fees "+from.currency] += fee
-	m.moved(p, from, now)
-	m.moved(to.of, to, now)
+	m.moved(p, now)
+	m.moved(to.of, now)
 	p.outgoing[month(now)] += counted(int64(in.Amount), from.currency)
 	if to.of != p {
 		p.score++

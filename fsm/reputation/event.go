@@ -87,7 +87,7 @@ type Added struct {
 func Add(ctx *fsm.Context, e Event) Added {
 	s := Of(ctx, e.User)
 	e.ID, e.At, e.Before = ctx.NewID("evt"), ctx.Now, s.Last
-	steps := settings.RankLadder.Of(ctx)
+	steps := stepsOf(ctx)
 	added := Added{Event: e.ID, Previous: rankIn(steps, s.Score), At: ctx.Now}
 
 	addTotals(ctx, e.Weight, s.Events == 0)

@@ -110,6 +110,16 @@ func TestTheLadderIsASetting(t *testing.T) {
 	b.Equal(ingest(b, "usr_1", 1).Rank, reputation.Rank{ID: "only"})
 }
 
+func TestOlderClientsSeeTheirLadder(t *testing.T) {
+	b := service(bank.New(t, fsmtest.Options{}))
+	b.Set("AEVION_COMPAT", "legacy")
+	service(b)
+	b.Equal(ingest(b, "usr_1", 250).Rank, reputation.Rank{ID: "wave", Min: 200, Next: 750})
+	b.Set("ZTIDE_RANKS", "drop:0,river:10") // what an operator sets wins
+	service(b)
+	b.Equal(ingest(b, "usr_1", 1).Rank, reputation.Rank{ID: "river", Min: 10})
+}
+
 func TestTheLoginStreakHasACooldown(t *testing.T) {
 	b := bank.New(t, fsmtest.Options{})
 	ann := b.Register("ann@example.org")

@@ -78,9 +78,24 @@ type Rank struct {
 	Next int64  `cbor:"3,keyasint,omitempty"` // score of the next step, 0 on the last one
 }
 
+// legacyLadder is the one of older clients (contract, Reputation).
+var legacyLadder = []settings.Pair{
+	{Name: "seedling", Number: 0}, {Name: "current", Number: 50}, {Name: "wave", Number: 200}, {Name: "stream", Number: 750},
+	{Name: "tide", Number: 2500}, {Name: "river", Number: 8000}, {Name: "ocean", Number: 25_000},
+}
+
+// stepsOf lists the ladder in force: what an operator has set, else what the
+// clients of this ledger know.
+func stepsOf(r store.Reader) []settings.Pair {
+	if settings.Compat.Of(r) == settings.Legacy && !settings.RankLadder.IsSet(r) {
+		return legacyLadder
+	}
+	return settings.RankLadder.Of(r)
+}
+
 // Ladder returns the ranks in force, lowest first.
 func Ladder(r store.Reader) []Rank {
-	steps := settings.RankLadder.Of(r)
+	steps := stepsOf(r)
 	ladder := make([]Rank, len(steps))
 	for i := range steps {
 		ladder[i] = rankAt(steps, i)

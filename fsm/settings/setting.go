@@ -50,6 +50,9 @@ func (s *Setting) Text(r store.Reader) string {
 	return s.Default(Mode.Of(r))
 }
 
+// IsSet tells whether somebody has set a value, be it the default.
+func (s *Setting) IsSet(r store.Reader) bool { return values.Has(r, store.ID(s.Name)) }
+
 // Int is a whole number.
 type Int struct{ *Setting }
 

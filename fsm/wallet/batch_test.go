@@ -82,9 +82,9 @@ func TestABatchIsOneEventOneScoreAndOneAuditRow(t *testing.T) {
 		b.Equal(identity.AuditCount(v, identity.QPayNetTrail, store.ID(ann.ID)), audited+1)
 		b.Equal(wallet.StatsOf(v).Transactions, int64(2+2*5))
 	})
-	// Four legs of her own in KZT pay and one receives; the deposit is one more.
-	b.Equal(volume(b, ann.ID).Moves, int64(6))
-	b.Equal(volume(b, bob.ID).Moves, int64(2))
+	// Five legs of her own pay and one receives; her two deposits are more.
+	b.Equal(volume(b, ann.ID).Moves, int64(8))
+	b.Equal(volume(b, bob.ID).Moves, int64(3))
 	b.Equal(volume(b, ann.ID).Outgoing, int64(1000+2000+500+10*500+100))
 	b.Equal(volume(b, bob.ID).Days[0].In, int64(1100))
 }

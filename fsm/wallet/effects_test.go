@@ -119,6 +119,8 @@ func TestChainEntriesSayWhatTheContractSays(t *testing.T) {
 	}
 	sent := fsmtest.Must(b.Machine, wallet.TransferFunds, wallet.Transfer{From: from, To: to, Amount: 1001, Memo: "secret", Reference: "ref"})
 	out := fsmtest.Must(b.Machine, wallet.WithdrawFunds, wallet.Payment{Wallet: from, Amount: 5})
+	b.Set("QPAYNET_DAILY_DEPOSIT_CAP", "1000000")
+	in := fsmtest.Must(b.Machine, wallet.DepositFunds, wallet.Payment{Wallet: from, Amount: 7})
 	account := func(id store.ID) string { return "qpaynet-wallet:" + string(id) }
 	b.Read(func(v *store.View) {
 		for i, want := range []struct {
@@ -130,6 +132,7 @@ func TestChainEntriesSayWhatTheContractSays(t *testing.T) {
 			{"deposit", "external:funding", account(from), 50_000_000, 0, 2, ""},
 			{"transfer", account(from), account(to), 1001, 2, 3, sent.Out},
 			{"withdrawal", account(from), "external:payout", 5, 1, 3, out.Transaction},
+			{"deposit", "external:funding", account(from), 7, 0, 2, in.Transaction}, // what its user knows
 		} {
 			f := ledger.FactAt(v, uint64(i))
 			b.Equal([]any{f.Module, f.Kind, f.From, f.To, f.Amount, f.Currency, len(f.Legs)},

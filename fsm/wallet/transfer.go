@@ -200,7 +200,10 @@ func receivable(from, to Wallet, currency string) error {
 	if to.Status != Active {
 		return ErrReceiverInactive
 	}
-	if from.Currency != to.Currency || currency != "" && currency != from.Currency {
+	if currency != "" && currency != from.Currency {
+		return ledger.ErrCurrency.With(fsm.Text("currency", currency), fsm.Text("walletCurrency", from.Currency))
+	}
+	if from.Currency != to.Currency {
 		return ledger.ErrCurrency.With(fsm.Text("fromCurrency", from.Currency), fsm.Text("toCurrency", to.Currency))
 	}
 	return nil

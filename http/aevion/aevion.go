@@ -54,6 +54,5 @@ func (d *Deps) Area(a api.Area) api.Area {
 	for code, answer := range own {
 		a.Codes[code] = answer
 	}
-	a.Rejections = append(fsm.Rejections{fsm.ErrKeyReused, fsm.ErrWriteFrozen}, a.Rejections...)
 	return a
 }

@@ -34,7 +34,7 @@ var (
 		{"transactionId", "txId"}, {"newBalanceKzt", "newBalance"}, {"newBalanceCents", "newBalance"},
 	})
 	transferWords = slices.Concat(amounts, []spelling{
-		{"transactionId", "txId"}, {"transactionId", "txOutId"}, {"transactionId", "txInId"}, {"fromBalanceKzt", "newBalance"}, {"fromBalanceCents", "newBalance"},
+		{"transactionId", "txId"}, {"transactionId", "txOutId"}, {"fromBalanceKzt", "newBalance"}, {"fromBalanceCents", "newBalance"},
 	})
 	headWords   = []spelling{{"hash", "head"}, {"height", "length"}, {"timestamp", "tipAt"}}
 	verifyWords = []spelling{{"valid", "verified"}, {"height", "length"}, {"headHash", "head"}}

@@ -34,8 +34,13 @@ func (a *Area) problems(r Route) ([]*Problem, error) {
 			problems = append(problems, &Problem{Kind: kind, Code: code})
 		}
 	}
-	for _, rejection := range r.Spec.Rejections.And(a.Rejections...) {
+	for _, rejection := range r.Spec.Rejections {
 		add(rejection.Kind, rejection.Code)
+	}
+	for _, rejection := range a.Rejections {
+		if _, ofRoad := standard[rejection.Code]; !ofRoad { // those depend on the route, see below
+			add(rejection.Kind, rejection.Code)
+		}
 	}
 	if !r.Spec.Auth.Public() {
 		add(fsm.Unauthenticated, CodeAuthRequired)

@@ -193,13 +193,17 @@ func (l *fakeLog) Try(context.Context, fsm.Request) (fsm.Outcome, error) {
 
 // fakeReader gives views of an empty database.
 type fakeReader struct {
-	db    *store.DB
-	level fsm.Level
-	err   error
+	db  *store.DB
+	err error
+
+	mu    sync.Mutex
+	level fsm.Level // of the last read
 }
 
 func (r *fakeReader) Read(_ context.Context, level fsm.Level, read func(*store.View) error) error {
+	r.mu.Lock()
 	r.level = level
+	r.mu.Unlock()
 	if r.err != nil {
 		return r.err
 	}

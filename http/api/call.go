@@ -34,6 +34,7 @@ type Call struct {
 	dryRun   bool
 	settled  bool // the log has answered
 	vetted   bool // the session of the actor has been checked
+	replayed bool // the log has answered for an idempotency key it knew
 	asked    bool // Origin was called
 
 	index  uint64 // of the answer
@@ -139,6 +140,8 @@ func (c *Call) Settled(o fsm.Outcome) {
 	if o.Replayed && c.key != "" {
 		c.header[headerReplayed] = headerTrue
 	}
+	reused := o.Rejection != nil && fsm.ErrKeyReused.Is(o.Rejection)
+	c.replayed = c.key != "" && (o.Replayed || reused)
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"coffer/fsm"
+	"coffer/store"
 )
 
 const headerKey = "Idempotency-Key"
@@ -53,6 +54,21 @@ func requestID(area string, actor fsm.Actor, method, route, key string) fsm.Requ
 	message = appendSized(message, key)
 	sum := sha256.Sum256(message)
 	return fsm.RequestID(sum[:16])
+}
+
+// vetReplay checks the session of whoever repeats a key. The log answers a known
+// key without running the command, which checks it otherwise.
+func (c *Call) vetReplay() error {
+	if !c.replayed {
+		return nil
+	}
+	err := c.mux.options.Reader.Read(c, fsm.Linearizable, func(v *store.View) error {
+		return c.mux.options.Authorise(v, c.actor, c.target.Spec.Role)
+	})
+	if err != nil {
+		delete(c.header, headerReplayed)
+	}
+	return err
 }
 
 func appendSized(dst []byte, text string) []byte {

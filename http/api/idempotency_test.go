@@ -64,6 +64,38 @@ func TestFingerprintCoversThePath(t *testing.T) {
 	do(t, m, "POST", "/api/money/wallets/wal_fedcba9876543210/close", "", as("usr_ann"), key("k")).is(t, 409)
 }
 
+// The log answers a known key without running the command, so the session of
+// whoever repeats it is checked here. Nobody else is told of the key.
+func TestAReplayNeedsALivingSession(t *testing.T) {
+	b := newBank(t)
+	m := b.mux()
+	send := func(body, session string) answer {
+		return do(t, m, "POST", "/api/money/transfer", body, key("k"), header("Authorization", "Bearer usr_ann:"+session))
+	}
+	send(goodTransfer, "old").is(t, 200)
+	other := strings.Replace(goodTransfer, "1234", "1235", 1)
+	b.revoked["old"] = true
+	for name, body := range map[string]string{"the same body": goodTransfer, "another body": other} {
+		a := send(body, "old")
+		a.is(t, 401, "error", CodeAuthRequired)
+		if a.Header().Get("Idempotent-Replayed") != "" || strings.Contains(a.Body.String(), "tx_") {
+			t.Errorf("%s: %v %s", name, a.Header(), a.Body)
+		}
+	}
+	again := send(goodTransfer, "new")
+	again.is(t, 200)
+	if again.Header().Get("Idempotent-Replayed") != "true" {
+		t.Error("a new session of the same user gets no replay")
+	}
+	send(other, "new").is(t, 409, "error", "idempotency_key_body_mismatch")
+
+	b.options.Reader.(*fakeReader).err = fmt.Errorf("%w: no leader", ErrNotApplied)
+	send(goodTransfer, "new").is(t, 503, "error", CodeUnavailable)
+	if len(b.log.results) != 1 {
+		t.Errorf("%d executions", len(b.log.results))
+	}
+}
+
 // Without a key a replay is the log's own retry, which is no client's concern.
 func TestRetriesWithoutKeyAreNoReplays(t *testing.T) {
 	b := newBank(t)

@@ -63,6 +63,9 @@ func (m *Mux) serve(c *Call) {
 		return
 	}
 	out, err := t.run(c, t.binder)
+	if refusal := c.vetReplay(); refusal != nil {
+		err = refusal
+	}
 	if err != nil {
 		m.checkDamage(err)
 		c.refuse(ProblemOf(err, t.Writes()))

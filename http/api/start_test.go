@@ -162,6 +162,34 @@ func TestAnswersOfARoute(t *testing.T) {
 	}
 }
 
+// What the road refuses depends on the route, also where an area lists it: nobody
+// needs a token for a public route, and a read has no key.
+func TestAnswersOfTheRoadDependOnTheRoute(t *testing.T) {
+	own := fsm.Reject(fsm.Forbidden, "banned")
+	area := Area{Envelope: ProblemDetails{}, Rejections: fsm.Rejections{
+		own, fsm.ErrKeyReused, fsm.ErrWriteFrozen, fsm.Reject(fsm.Unauthenticated, CodeAuthRequired),
+	}}
+	for want, route := range map[string]Route{
+		"validation_failed banned rate_limit_exceeded internal_error unavailable": Get("/a", empty, fine),
+		"validation_failed auth_required banned rate_limit_exceeded internal_error unavailable": Get("/b", empty,
+			with(func(s *Spec) { s.Auth = Bearer })),
+		"validation_failed banned payload_too_large unsupported_media_type rate_limit_exceeded internal_error " +
+			"outcome_unknown unavailable writes_frozen": Post("/c", empty, fine),
+	} {
+		answers, err := area.Answers(route)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, a := range answers {
+			got = append(got, a.Code)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s answers %s", route.Pattern, strings.Join(got, " "))
+		}
+	}
+}
+
 // A public route that reads may be asked for a level it does not know, or find
 // no leader.
 func TestAnswersOfAPublicRead(t *testing.T) {

@@ -258,7 +258,7 @@ Content-Type: application/json; charset=utf-8
 
 GET /again
 --
-200 {"of":"$first"}
+200 {"of":"$first","url":"https://example.org/<wal>/$$"}
 
 GET /csv
 --
@@ -290,7 +290,7 @@ func TestUpdate(t *testing.T) {
 	}()
 	server := newServer(t, map[string]http.HandlerFunc{
 		"/transfer": jsonText(`{"transactionId":"tx_0123456789abcdef","other":"wal_00000000","fee":4,"at":"2026-03-04T05:06:07.089Z","price":"5$"}`),
-		"/again":    jsonText(`{"of":"tx_0123456789abcdef"}`),
+		"/again":    jsonText(`{"of":"tx_0123456789abcdef","url":"https://example.org/wal_0123456789abcdef0123456789abcdef/$"}`),
 		"/csv":      content("a,b\n1,2\n", "text/csv"),
 		"/same":     jsonText(`{"b":1,"a":2}`),
 		"/long":     jsonText(`{"a":"` + strings.Repeat("x", maxLine) + `"}`),

@@ -134,8 +134,13 @@ func (v variables) generalize(got string) string {
 	case strings.HasPrefix(got, "eyJ") && strings.Count(got, ".") == 2:
 		return "<token>"
 	}
-	return strings.ReplaceAll(got, "$", "$$")
+	return embeddedID.ReplaceAllStringFunc(strings.ReplaceAll(got, "$", "$$"), func(id string) string {
+		return v.generalize(id)
+	})
 }
+
+// embeddedID is an id as part of a text, such as the last part of an address.
+var embeddedID = regexp.MustCompile(`\b[a-z]{2,5}_[0-9a-f]{32}\b`)
 
 func isKind(kind, got string) bool {
 	return regexp.MustCompile("^(?:" + kinds[kind] + ")$").MatchString(got)

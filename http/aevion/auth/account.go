@@ -98,7 +98,7 @@ func (a *Area) loggedIn(done identity.LoggedIn, lifetime time.Duration) (loginRe
 type profileView struct {
 	userView
 	CreatedAt       api.Time `json:"createdAt"`
-	EmailVerifiedAt api.Time `json:"emailVerifiedAt"`
+	EmailVerifiedAt api.Time `json:"emailVerifiedAt" nullable:"true"`
 }
 
 type tokenView struct {

@@ -3,6 +3,8 @@ package auth
 import (
 	"encoding/binary"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"coffer/fsm"
 	"coffer/fsm/identity"
 	"coffer/http/aevion"
@@ -36,7 +38,7 @@ type sessionView struct {
 	LastActiveAt api.Time `json:"lastActiveAt"`
 	IP           string   `json:"ip"`
 	UserAgent    string   `json:"userAgent"`
-	RevokedAt    api.Time `json:"revokedAt"`
+	RevokedAt    api.Time `json:"revokedAt" nullable:"true"`
 	IsCurrent    bool     `json:"isCurrent"`
 }
 
@@ -119,7 +121,7 @@ type auditView struct {
 	Action    string         `json:"action"`
 	IP        string         `json:"ip"`
 	UserAgent string         `json:"userAgent"`
-	Metadata  aevion.Members `json:"metadata"`
+	Metadata  jsontext.Value `json:"metadata" validate:"object"`
 	At        api.Time       `json:"at"`
 }
 
@@ -145,9 +147,12 @@ func (a *Area) audit(c *api.Call, in aevion.Page) (auditResponse, error) {
 				break
 			}
 			last = number
+			metadata, err := api.AppendJSON(nil, aevion.Members(row.Details))
+			if err != nil {
+				return err
+			}
 			out.Items = append(out.Items, auditView{
-				ID: row.ID, Action: row.Action, IP: row.IP, UserAgent: row.Agent,
-				Metadata: aevion.Members(row.Details), At: api.Time(row.At),
+				ID: row.ID, Action: row.Action, IP: row.IP, UserAgent: row.Agent, Metadata: metadata, At: api.Time(row.At),
 			})
 		}
 		return nil

@@ -30,6 +30,7 @@ type searchRequest struct {
 	aevion.Page
 	Query  string        `query:"q" mod:"trim,lower" validate:"max=200" doc:"Part of a wallet id, owner id, owner e-mail or name"`
 	Status wallet.Status `query:"status" validate:"omitempty,oneof=active frozen closed"`
+	Before api.Time      `query:"before" doc:"Only wallets opened earlier"`
 }
 
 type foundView struct {
@@ -78,7 +79,7 @@ func (a *Area) searchWallets(c *api.Call, in searchRequest) (searchResponse, err
 }
 
 func (r *searchRequest) matches(w wallet.Wallet, owner identity.User) bool {
-	if r.Status != "" && w.Status != r.Status {
+	if r.Status != "" && w.Status != r.Status || !r.Before.IsZero() && w.CreatedAt >= r.Before.Store() {
 		return false
 	}
 	for _, text := range []string{string(w.ID), string(w.Owner), owner.Email, strings.ToLower(w.Name)} {

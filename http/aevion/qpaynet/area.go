@@ -3,7 +3,6 @@
 package qpaynet
 
 import (
-	"coffer/fsm"
 	"coffer/fsm/identity"
 	"coffer/fsm/settings"
 	"coffer/http/aevion"
@@ -28,7 +27,6 @@ func New(deps aevion.Deps) api.Area {
 	}
 	return deps.Area(api.Area{
 		Name: "qpaynet", Prefix: prefix, Tag: "QPayNet", Codes: codes, Routes: routes,
-		Rejections: fsm.Rejections{identity.ErrAuthRequired},
 	})
 }
 

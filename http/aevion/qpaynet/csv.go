@@ -55,9 +55,10 @@ func (f csvFile) Respond(_ *api.Call, w http.ResponseWriter) error {
 	return out.WriteAll(records)
 }
 
-// harmless keeps a spreadsheet from reading free text as a formula.
+// harmless keeps a spreadsheet from reading free text as a formula. Some skip
+// white space before one.
 func harmless(text string) string {
-	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
+	if text != "" && strings.IndexByte("=+-@\t\r\n", text[0]) >= 0 {
 		return "'" + text
 	}
 	return text

@@ -1,6 +1,8 @@
 package qpaynet
 
 import (
+	"iter"
+
 	"coffer/fsm"
 	"coffer/fsm/identity"
 	"coffer/fsm/limits"
@@ -131,14 +133,15 @@ type submissionView struct {
 	IIN          string             `json:"iin"`
 	Address      string             `json:"address"`
 	SubmittedAt  api.Time           `json:"submittedAt"`
-	VerifiedAt   api.Time           `json:"verifiedAt"`
-	RejectedAt   api.Time           `json:"rejectedAt"`
+	VerifiedAt   api.Time           `json:"verifiedAt" nullable:"true"`
+	RejectedAt   api.Time           `json:"rejectedAt" nullable:"true"`
 	RejectReason *string            `json:"rejectedReason"`
 }
 
 type submissionsRequest struct {
 	aevion.Page
 	Status identity.KYCStatus `query:"status" validate:"omitempty,oneof=pending verified rejected"`
+	Before api.Time           `query:"before" doc:"Only submissions made earlier"`
 }
 
 type submissionsResponse struct {
@@ -156,6 +159,9 @@ func (a *Area) submissions(c *api.Call, in submissionsRequest) (submissionsRespo
 		if in.Status != "" {
 			rows = identity.SubmissionsIn(v, in.Status, in.After())
 		}
+		if !in.Before.IsZero() {
+			rows = submittedBefore(rows, in.Before.Store())
+		}
 		page, next := store.Collect(rows, in.Limit)
 		for _, k := range page {
 			view, err := a.submission(k)
@@ -168,6 +174,17 @@ func (a *Area) submissions(c *api.Call, in submissionsRequest) (submissionsRespo
 		return nil
 	})
 	return out, err
+}
+
+// submittedBefore leaves out what was submitted at a time or later.
+func submittedBefore(rows iter.Seq2[store.Cursor, identity.KYC], at store.Time) iter.Seq2[store.Cursor, identity.KYC] {
+	return func(yield func(store.Cursor, identity.KYC) bool) {
+		for cursor, k := range rows {
+			if k.SubmittedAt < at && !yield(cursor, k) {
+				return
+			}
+		}
+	}
 }
 
 func (a *Area) submission(k identity.KYC) (submissionView, error) {

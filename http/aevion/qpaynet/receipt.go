@@ -49,12 +49,13 @@ type receiptView struct {
 // receiptResponse is a receipt as JSON, or as a page when a browser asks.
 type receiptResponse struct {
 	receiptView
+	envelope    aevion.Envelope
 	amount, fee int64
 	html        bool
 }
 
 func (a *Area) receipt(c *api.Call, in transactionRequest) (out receiptResponse, err error) {
-	out.html = wantsHTML(c.Header("Accept"))
+	out.envelope, out.html = a.Envelope(prefix), wantsHTML(c.Header("Accept"))
 	err = c.Read(func(v *store.View) error {
 		m, err := ownMovement(v, user(c), in.ID)
 		if err != nil {
@@ -102,7 +103,7 @@ var receiptTemplate = template.Must(template.New("receipt").Parse(receiptPage))
 func (r receiptResponse) Respond(c *api.Call, w http.ResponseWriter) error {
 	w.Header().Add("Vary", "Accept")
 	if !r.html {
-		body, err := (aevion.Envelope{}).Result(nil, c, &r.receiptView)
+		body, err := r.envelope.Result(nil, c, &r.receiptView)
 		if err != nil {
 			return err
 		}

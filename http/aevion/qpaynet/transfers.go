@@ -67,6 +67,13 @@ type transferResponse struct {
 	ReceiptURL       string   `json:"receiptUrl"`
 	CreatedAt        api.Time `json:"createdAt"`
 	Idempotent       bool     `json:"idempotent,omitzero" doc:"Answered from the paymentRef"`
+
+	received string // transaction id as the receiver sees it
+}
+
+// Older is the receiver's row, which only older clients are told.
+func (r transferResponse) Older() []aevion.OlderMember {
+	return []aevion.OlderMember{{Name: "txInId", Value: r.received}}
 }
 
 // shown is an amount that may be hidden, which is null.
@@ -84,6 +91,7 @@ func transferred(done wallet.Transferred) transferResponse {
 	out := transferResponse{
 		TransactionID: done.Out, Currency: done.Currency, LedgerEntryID: done.Entry,
 		ReceiptURL: receiptURL(done.Frontend, done.Out), CreatedAt: api.Time(done.At), Idempotent: done.Repeated,
+		received: done.In,
 	}
 	amount, fee, from := int64(done.Amount), int64(done.Fee), int64(done.FromBalance)
 	to := shown{Value: int64(done.ToBalance), Set: true, Null: done.HideTo}

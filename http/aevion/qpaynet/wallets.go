@@ -93,8 +93,8 @@ func viewOf(w wallet.Wallet, balance ledger.Amount) walletView {
 }
 
 type openRequest struct {
-	Currency string `json:"currency,omitempty" mod:"trim,upper" validate:"omitempty,max=16" doc:"ISO 4217, default KZT"`
-	Name     string `json:"name,omitempty" mod:"trim" validate:"omitempty,min=1,max=80"`
+	Currency string               `json:"currency,omitempty" mod:"trim,upper" validate:"omitempty,max=16" doc:"ISO 4217, default KZT"`
+	Name     api.Optional[string] `json:"name,omitzero" mod:"trim" validate:"min=1,max=80"`
 	metadata
 }
 
@@ -103,7 +103,7 @@ func (a *Area) openWallet(c *api.Call, in openRequest) (walletView, error) {
 		in.Currency = aevion.KZT
 	}
 	w, err := wallet.OpenWallet.Submit(c, a.Proposer, wallet.Open{
-		Currency: in.Currency, Name: in.Name, Metadata: string(in.Metadata.Value),
+		Currency: in.Currency, Name: in.Name.Value, Metadata: string(in.Metadata.Value),
 	})
 	return viewOf(w, 0), err
 }

@@ -27,8 +27,7 @@ var errReserved = &api.Problem{Kind: forbidden, Code: "module_reserved"}
 
 type appendRequest struct {
 	what
-	FromIdentifier string `json:"fromIdentifier,omitempty" validate:"max=500"`
-	ToIdentifier   string `json:"toIdentifier,omitempty" validate:"max=500"`
+	sides
 	sum
 	meta
 }
@@ -52,8 +51,19 @@ func (w *what) Check() *api.Violation {
 	return nil
 }
 
-// maxSum is the largest amount of an external entry in minor units.
-const maxSum = 1_000_000_000_000
+// sides are the two parties of an entry, of which one may be left out.
+type sides struct {
+	FromIdentifier string `json:"fromIdentifier,omitempty" validate:"max=500"`
+	ToIdentifier   string `json:"toIdentifier,omitempty" validate:"max=500"`
+}
+
+// Check wants at least one side.
+func (s *sides) Check() *api.Violation {
+	if strings.TrimSpace(s.FromIdentifier) == "" && strings.TrimSpace(s.ToIdentifier) == "" {
+		return &api.Violation{Field: "fromIdentifier", Reason: "give fromIdentifier, toIdentifier or both"}
+	}
+	return nil
+}
 
 // sum is the amount of an entry. It may be negative, but not zero.
 type sum struct {
@@ -93,21 +103,13 @@ func (m *meta) Check() *api.Violation {
 	}
 	canonical, err := ledger.Canonical(m.Meta)
 	if err != nil {
-		return &api.Violation{Field: "meta", Reason: err.Error()}
+		return &api.Violation{Field: "meta", Reason: strings.TrimPrefix(err.Error(), "canonicalize: ")}
 	}
 	if len(canonical) > maxMeta {
 		return &api.Violation{Field: "meta", Reason: "must have at most 4096 bytes", Code: "meta_too_large",
 			Fields: []api.Field{{Name: "maxBytes", Value: int64(maxMeta)}}}
 	}
 	m.canonical = canonical
-	return nil
-}
-
-// Check wants at least one side.
-func (r *appendRequest) Check() *api.Violation {
-	if strings.TrimSpace(r.FromIdentifier) == "" && strings.TrimSpace(r.ToIdentifier) == "" {
-		return &api.Violation{Field: "fromIdentifier", Reason: "give fromIdentifier, toIdentifier or both"}
-	}
 	return nil
 }
 

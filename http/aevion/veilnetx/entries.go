@@ -1,7 +1,6 @@
 package veilnetx
 
 import (
-	"encoding/binary"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -33,9 +32,6 @@ func (a *Area) entryRoutes() []api.Route {
 	}
 }
 
-// maxExamined is how many entries one call looks at.
-const maxExamined = 65_536
-
 type entryView struct {
 	ID             string         `json:"id"`
 	SequenceNumber uint64         `json:"sequenceNumber"`
@@ -46,7 +42,7 @@ type entryView struct {
 	BlindedTo      string         `json:"blindedTo"`
 	AmountCents    int64          `json:"amountCents"`
 	Currency       string         `json:"currency"`
-	Meta           jsontext.Value `json:"meta,omitzero"`
+	Meta           jsontext.Value `json:"meta,omitzero" validate:"object"`
 	PrevHash       string         `json:"prevHash"`
 	EntryHash      string         `json:"entryHash"`
 	CreatedAt      api.Time       `json:"createdAt"`
@@ -62,7 +58,7 @@ func viewOf(f *ledger.Fact) entryView {
 
 type entriesRequest struct {
 	aevion.Page
-	Offset         int      `query:"offset" validate:"min=0" doc:"Instead of a cursor: matches to skip"`
+	Offset         int      `query:"offset" validate:"min=0" doc:"Matches to skip, from the newest; a cursor is behind them"`
 	Kind           string   `query:"kind"`
 	Module         string   `query:"module"`
 	ActorUserID    string   `query:"actorUserId" validate:"max=200" doc:"Blinded by the server before comparing"`
@@ -128,84 +124,12 @@ func (a *Area) entries(c *api.Call, in entriesRequest) (out entriesResponse, err
 		if err != nil {
 			return err
 		}
-		out.Entries = []entryView{}
-		skip := in.Offset
-		for f := range w.newest(wanted.since) {
-			if !wanted.matches(f) {
-				continue
-			}
-			out.Total++
-			if skip > 0 {
-				skip--
-				continue
-			}
-			if len(out.Entries) < in.Limit {
-				out.Entries = append(out.Entries, viewOf(f))
-				w.mark()
-			} else if wanted.empty() {
-				break // no need to count what the chain counts
-			}
-		}
-		out.Next = w.next(len(out.Entries) == in.Limit && out.Total > uint64(in.Offset+in.Limit))
-		if wanted.empty() {
-			out.Total = ledger.Size(v)
-		}
+		w.skip, w.since, w.uncounted = uint64(in.Offset), wanted.since, wanted.empty()
+		out.Entries = w.page(in.Limit, wanted.matches)
+		out.Total, out.Next = w.total(), w.next()
 		return nil
 	})
 	return out, err
-}
-
-// walk goes back along the chain and knows where a page ended.
-type walk struct {
-	v      *store.View
-	at     uint64 // height of the entry looked at
-	marked uint64 // height of the last entry of the page
-	cut    bool   // the limit of a call was reached
-}
-
-func newWalk(v *store.View, after store.Cursor) (*walk, error) {
-	w := &walk{v: v, at: ledger.Size(v) + 1}
-	if len(after) == 0 {
-		return w, nil
-	}
-	if len(after) != 8 {
-		return nil, store.ErrCursor
-	}
-	w.at = binary.BigEndian.Uint64(after)
-	if w.at == 0 || w.at > ledger.Size(v)+1 {
-		return nil, store.ErrCursor
-	}
-	return w, nil
-}
-
-// newest visits entries from the newest back to a time.
-func (w *walk) newest(since store.Time) func(func(*ledger.Fact) bool) {
-	return func(yield func(*ledger.Fact) bool) {
-		for examined := 0; w.at > 1; examined++ {
-			if examined == maxExamined {
-				w.cut = true
-				return
-			}
-			w.at--
-			f := ledger.FactAt(w.v, w.at-1)
-			if store.Time(f.Entry.Time) < since || !yield(&f) {
-				return
-			}
-		}
-	}
-}
-
-func (w *walk) mark() { w.marked = w.at }
-
-// next is where the page behind a full one begins, or where a call was cut.
-func (w *walk) next(full bool) api.Cursor {
-	switch {
-	case full:
-		return binary.BigEndian.AppendUint64(nil, w.marked)
-	case w.cut:
-		return binary.BigEndian.AppendUint64(nil, w.at)
-	}
-	return nil
 }
 
 type entryRequest struct {
@@ -241,7 +165,7 @@ func (a *Area) entry(c *api.Call, in entryRequest) (out entryResponse, err error
 		}
 		out.Entry, out.Integrity, out.RecomputedHash = viewOf(&f), "ok", f.Entry.Chain.String()
 		if checked.Fault != nil {
-			out.Integrity, out.RecomputedHash = "broken", checked.Fault.Expected
+			out.Integrity, out.RecomputedHash = "broken", hashOf(checked.Fault.Expected)
 		}
 		out.Context.Prev, out.Context.Next = neighbourOf(v, index-1), neighbourOf(v, index+1)
 		return nil
@@ -258,9 +182,22 @@ func neighbourOf(v *store.View, index uint64) *neighbour {
 }
 
 type searchRequest struct {
-	Hash   string     `query:"hash" mod:"trim,lower" validate:"required,min=4,max=64,hexadecimal"`
+	prefix
 	Limit  int        `query:"limit" clamp:"20,50"`
 	Cursor api.Cursor `query:"cursor"`
+}
+
+// prefix is how the hash of an entry begins, or that of the entry before it.
+type prefix struct {
+	Hash string `query:"hash" mod:"trim,lower" validate:"required,min=4,max=64" doc:"4 to 64 hexadecimal digits"`
+}
+
+// Check wants hexadecimal digits and nothing else.
+func (p *prefix) Check() *api.Violation {
+	if strings.Trim(p.Hash, "0123456789abcdef") != "" {
+		return &api.Violation{Field: "hash", Reason: "must be hexadecimal"}
+	}
+	return nil
 }
 
 type searchResponse struct {
@@ -280,20 +217,13 @@ func (a *Area) search(c *api.Call, in searchRequest) (out searchResponse, err er
 		if err != nil {
 			return err
 		}
-		out.Matches = []entryView{}
-		for f := range w.newest(0) {
-			if !strings.HasPrefix(f.Entry.Chain.String(), in.Hash) && !strings.HasPrefix(f.Entry.Prev.String(), in.Hash) {
-				continue
-			}
-			out.Total++
-			if len(out.Matches) < in.Limit {
-				view := viewOf(f)
-				view.Meta = nil
-				out.Matches = append(out.Matches, view)
-				w.mark()
-			}
+		out.Matches = w.page(in.Limit, func(f *ledger.Fact) bool {
+			return strings.HasPrefix(f.Entry.Chain.String(), in.Hash) || strings.HasPrefix(f.Entry.Prev.String(), in.Hash)
+		})
+		for i := range out.Matches {
+			out.Matches[i].Meta = nil
 		}
-		out.Next = w.next(out.Total > uint64(in.Limit))
+		out.Total, out.Next = w.total(), w.next()
 		return nil
 	})
 	return out, err

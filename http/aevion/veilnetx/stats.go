@@ -58,7 +58,7 @@ func (a *Area) stats(c *api.Call, _ api.Empty) (out statsResponse, err error) {
 
 type healthResponse struct {
 	aevion.ModuleHealth
-	LastEntryAt api.Time `json:"lastEntryAt"`
+	LastEntryAt api.Time `json:"lastEntryAt" nullable:"true"`
 	Height      uint64   `json:"height"`
 }
 

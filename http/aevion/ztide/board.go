@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"coffer/fsm"
 	"coffer/fsm/reputation"
@@ -23,10 +24,13 @@ func (a *Area) boardRoutes() []api.Route {
 
 type boardRequest struct {
 	Cursor api.Cursor `query:"cursor"`
-	Limit  int        `query:"limit" clamp:"50,100"`
-	Rank   string     `query:"rank" mod:"lower" validate:"max=64" doc:"Label of a rank"`
+	Limit  int        `query:"limit" clamp:"50,10000" doc:"Users per page, at most 100"`
+	Rank   string     `query:"rank" validate:"max=64" doc:"Label of a rank, in any letter case"`
 	Since  api.Time   `query:"since" doc:"Ranks by what was earned since, at most 31 days back"`
 }
+
+// pageLimit is how many users a page of the board shows to all but older clients.
+const pageLimit = 100
 
 type leaderView struct {
 	Position    int64    `json:"position"`
@@ -44,8 +48,8 @@ type boardResponse struct {
 	Next        api.Cursor   `json:"nextCursor,omitzero"`
 }
 
-// boardCursor is a place on the board: how many stand before it, and behind
-// which row of the index it is.
+// boardCursor is a place on the board: how many stand before it, and on the
+// board of all time behind which row of the index it is.
 type boardCursor struct {
 	position int64
 	after    store.Cursor
@@ -55,23 +59,28 @@ func (b boardCursor) encode() api.Cursor {
 	return api.Cursor(append(binary.BigEndian.AppendUint64(nil, uint64(b.position)), b.after...))
 }
 
-func parseBoardCursor(cursor api.Cursor) (boardCursor, error) {
+// parseBoardCursor reads a place on the board of all time, or of a span.
+func parseBoardCursor(cursor api.Cursor, span bool) (boardCursor, error) {
 	if len(cursor) == 0 {
 		return boardCursor{}, nil
 	}
-	if len(cursor) < 8 || cursor[0]&0x80 != 0 {
+	if len(cursor) < 8 || cursor[0]&0x80 != 0 || span != (len(cursor) == 8) {
 		return boardCursor{}, store.ErrCursor
 	}
 	return boardCursor{int64(binary.BigEndian.Uint64(cursor)), store.Cursor(cursor[8:])}, nil
 }
 
 func (a *Area) leaderboard(c *api.Call, in boardRequest) (out boardResponse, err error) {
-	start, err := parseBoardCursor(in.Cursor)
+	start, err := parseBoardCursor(in.Cursor, !in.Since.IsZero())
 	if err != nil {
 		return out, err
 	}
+	if !a.Legacy() {
+		in.Limit = min(in.Limit, pageLimit)
+	}
 	err = c.Read(func(v *store.View) error {
 		ladder := reputation.Ladder(v)
+		in.Rank = rankNamed(ladder, in.Rank)
 		wanted := func(score int64) bool { return in.Rank == "" || reputation.RankOf(ladder, score).ID == in.Rank }
 		if in.Since.IsZero() {
 			out = board(v, ladder, start, in.Limit, wanted)
@@ -84,6 +93,16 @@ func (a *Area) leaderboard(c *api.Call, in boardRequest) (out boardResponse, err
 	})
 	out.Entries = out.Leaderboard
 	return out, err
+}
+
+// rankNamed is the id of a rank in the letter case of the ladder.
+func rankNamed(ladder []reputation.Rank, name string) string {
+	for _, rank := range ladder {
+		if strings.EqualFold(rank.ID, name) {
+			return rank.ID
+		}
+	}
+	return name
 }
 
 // board pages through the index of all scores.
@@ -120,23 +139,26 @@ func boardSince(v *store.View, ladder []reputation.Rank, since store.Time, start
 		}
 		s.Score, s.Events, s.LastAt = s.Score+e.Weight, s.Events+1, e.At
 	}
-	var ranked []reputation.Score
+	out := boardResponse{Leaderboard: []leaderView{}}
+	ranked := make([]reputation.Score, 0, len(sums))
 	for _, s := range sums {
+		ranked = append(ranked, *s)
 		if wanted(s.Score) {
-			ranked = append(ranked, *s)
+			out.Total++
 		}
 	}
 	slices.SortFunc(ranked, func(a, b reputation.Score) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.LastAt, b.LastAt), cmp.Compare(a.User, b.User))
 	})
-	out := boardResponse{Leaderboard: []leaderView{}, Total: int64(len(ranked))}
-	from := min(start.position, out.Total)
-	to := min(from+int64(limit), out.Total)
-	for i := from; i < to; i++ {
-		out.Leaderboard = append(out.Leaderboard, leaderOf(ladder, i+1, ranked[i]))
-	}
-	if to < out.Total {
-		out.Next = boardCursor{position: to}.encode()
+	for at := start.position; at < int64(len(ranked)); at++ {
+		if !wanted(ranked[at].Score) {
+			continue
+		}
+		if len(out.Leaderboard) == limit {
+			out.Next = boardCursor{position: at}.encode()
+			break
+		}
+		out.Leaderboard = append(out.Leaderboard, leaderOf(ladder, at+1, ranked[at]))
 	}
 	return out
 }
@@ -151,7 +173,7 @@ type rankResponse struct {
 	EventCount  int64    `json:"eventCount"`
 	Rank        rankView `json:"rank"`
 	RankLabel   string   `json:"rankLabel"`
-	LastEventAt api.Time `json:"lastEventAt"`
+	LastEventAt api.Time `json:"lastEventAt" nullable:"true"`
 }
 
 func (a *Area) rank(c *api.Call, in rankRequest) (out rankResponse, err error) {

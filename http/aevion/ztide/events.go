@@ -30,10 +30,23 @@ func (a *Area) eventRoutes() []api.Route {
 
 type eventRequest struct {
 	UserID string `json:"userId" validate:"required,min=1,max=200"`
-	Kind   string `json:"kind" validate:"required,max=64"`
+	eventKind
 	source
 	Weight api.Integer    `json:"weight,omitzero" validate:"min=-1000,max=1000" doc:"Default: that of the kind"`
 	Meta   jsontext.Value `json:"meta,omitzero" validate:"object" doc:"Any object of at most 4096 bytes"`
+}
+
+// eventKind is what kind of event it is.
+type eventKind struct {
+	Kind string `json:"kind" validate:"required,max=64"`
+}
+
+// Check wants a kind of the right form.
+func (k *eventKind) Check() *api.Violation {
+	if kindForm(k.Kind) {
+		return nil
+	}
+	return &api.Violation{Field: "kind", Reason: "must be 2 to 64 of a-z, 0-9 and -"}
 }
 
 // source is the module an event comes from.
@@ -53,11 +66,8 @@ func (s *source) Check() *api.Violation {
 // maxMeta is how many bytes of compact JSON the meta of an event may have.
 const maxMeta = 4096
 
-// Check wants a kind of the right form, with a weight, and a small meta.
+// Check wants a weight for the kind, and a small meta.
 func (r *eventRequest) Check() *api.Violation {
-	if !kindForm(r.Kind) {
-		return &api.Violation{Field: "kind", Reason: "must be 2 to 64 of a-z, 0-9 and -"}
-	}
 	if _, known := reputation.Weight(r.Kind); !known && !r.Weight.Set {
 		return &api.Violation{Field: "kind", Reason: "has no default weight", Code: "invalid_kind",
 			Fields: []api.Field{{Name: "allowed", Value: reputation.Kinds()}}}
@@ -148,7 +158,7 @@ type eventView struct {
 	Kind         string         `json:"kind"`
 	SourceModule string         `json:"sourceModule"`
 	Weight       int64          `json:"weight"`
-	Meta         jsontext.Value `json:"meta"`
+	Meta         jsontext.Value `json:"meta" validate:"object"`
 	CreatedAt    api.Time       `json:"createdAt"`
 }
 
@@ -158,7 +168,7 @@ type meResponse struct {
 	Rank         rankView    `json:"rank"`
 	RankLabel    string      `json:"rankLabel"`
 	EventCount   int64       `json:"eventCount"`
-	LastEventAt  api.Time    `json:"lastEventAt"`
+	LastEventAt  api.Time    `json:"lastEventAt" nullable:"true"`
 	RecentEvents []eventView `json:"recentEvents"`
 }
 

@@ -87,7 +87,7 @@ type statsResponse struct {
 	TopScore    *int64           `json:"top_score"`
 	Ranks       []stepView       `json:"ranks"`
 	PerRank     map[string]int64 `json:"perRank"`
-	MeanScore   jsontext.Value   `json:"mean_score"`
+	MeanScore   jsontext.Value   `json:"mean_score" doc:"Number with two decimals"`
 	MedianScore int64            `json:"median_score"`
 	Events24h   int64            `json:"events_24h"`
 }
@@ -112,7 +112,7 @@ func (a *Area) stats(c *api.Call, _ api.Empty) (out statsResponse, err error) {
 // mean is the average score with two decimals.
 func mean(t reputation.Totals) jsontext.Value {
 	if t.Users == 0 {
-		return jsontext.Value("0")
+		return jsontext.Value("0.00")
 	}
 	text := new(big.Rat).SetFrac64(t.Weight, t.Users).FloatString(2)
 	return jsontext.Value(text)
