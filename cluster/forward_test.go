@@ -277,6 +277,7 @@ func TestAReasonKeepsItsIdentity(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add((&frame{kind: askPropose, number: 1, wait: time.Second, body: []byte("x")}).appendTo(nil))
 	f.Add([]byte{0, 0, 0, 13, 1})
+	f.Add([]byte("\x00\x00\x00\x0e000000000\xe80000")) // the longest wait
 	f.Fuzz(func(t *testing.T, content []byte) {
 		here, there := net.Pipe()
 		go func() {

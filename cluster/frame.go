@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -51,7 +52,7 @@ func (f *frame) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(frameHead-4+len(f.body)))
 	b = append(b, byte(f.kind))
 	b = binary.BigEndian.AppendUint64(b, f.number)
-	b = binary.BigEndian.AppendUint32(b, uint32(min(f.wait.Milliseconds(), 1<<31)))
+	b = binary.BigEndian.AppendUint32(b, uint32(min(f.wait.Milliseconds(), math.MaxUint32)))
 	return append(b, f.body...)
 }
 
