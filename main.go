@@ -15,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"coffer/http/admin"
 	"coffer/node"
 	"coffer/node/bench"
 )
@@ -29,6 +30,14 @@ var peerSQL embed.FS
 type program struct {
 	Dev      devCommand      `cmd:"" help:"Run one voter in development mode, the same code as production."`
 	Serve    serveCommand    `cmd:"" help:"Run a node in production mode."`
+	Init     initCommand     `cmd:"" help:"Make the first node of a cluster, or let a stopped sole node take peers."`
+	Join     joinCommand     `cmd:"" help:"Make a further node of a cluster, with a token."`
+	Token    tokenCommand    `cmd:"" help:"Let another node join."`
+	Cluster  clusterCommand  `cmd:"" help:"See and change who belongs to the cluster."`
+	Backup   backupCommand   `cmd:"" help:"Make, inspect, verify and restore backups."`
+	Alarm    alarmCommand    `cmd:"" help:"See and end alarms."`
+	Cert     certCommand     `cmd:"" help:"Certificates of the cluster port."`
+	Compact  compactCommand  `cmd:"" help:"Write the state of a stopped node anew, without free pages."`
 	Verify   verifyCommand   `cmd:"" help:"Recompute everything that can be recomputed from the files of a stopped node."`
 	Bench    benchCommand    `cmd:"" help:"Measure a node: rates, latencies, ratios to PostgreSQL."`
 	Settings settingsCommand `cmd:"" help:"Show and change the business values of a running node."`
@@ -206,6 +215,275 @@ type settingsResetCommand struct {
 
 func (c *settingsResetCommand) Run(ctx context.Context, s *settingsCommand) error {
 	return node.SetSetting(ctx, s.DataDir, c.Name, nil, os.Stdout)
+}
+
+type initCommand struct {
+	DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory to make."`
+	Cluster string `name:"cluster" placeholder:"NAME" help:"Permanent name of the ledger. Default coffer.local/<cluster id>."`
+}
+
+func (c *initCommand) Run() error {
+	id, err := node.Init(node.InitFlags{DataDir: c.DataDir, LedgerID: c.Cluster})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s is node %s, the first of cluster %s with ledger %s.\nStart it with coffer serve --cluster-addr HOST:PORT.\n",
+		c.DataDir, id.NodeID, id.ClusterID, id.LedgerID)
+	return nil
+}
+
+type joinCommand struct {
+	DataDir   string        `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory to make."`
+	Token     string        `env:"COFFER_TOKEN" required:"" placeholder:"TOKEN" help:"From coffer token create."`
+	Peer      string        `required:"" placeholder:"HOST:PORT" help:"Cluster port of a member."`
+	Advertise string        `name:"cluster-addr" env:"COFFER_CLUSTER_ADVERTISE,COFFER_CLUSTER_ADDR" required:"" placeholder:"HOST:PORT" help:"Address under which the members will reach this node."`
+	NodeID    string        `name:"node-id" placeholder:"ID" help:"Name of this node for good. Default: made up."`
+	Timeout   time.Duration `default:"30s" help:"How long the cluster may take to answer."`
+}
+
+func (c *joinCommand) Run(ctx context.Context) error {
+	secrets, err := node.SecretsFrom(os.LookupEnv)
+	if err != nil {
+		return node.Usage{Err: err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	id, err := node.Join(ctx, node.JoinFlags{
+		DataDir: c.DataDir, Token: c.Token, Peer: c.Peer, Advertise: c.Advertise, NodeID: c.NodeID, Secrets: secrets,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s is node %s of cluster %s.\nStart it with coffer serve --cluster-addr %s, then coffer cluster promote %s.\n",
+		c.DataDir, id.NodeID, id.ClusterID, c.Advertise, id.NodeID)
+	return nil
+}
+
+// running names the node that a command talks to.
+type running struct {
+	DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of a running node."`
+}
+
+func (r running) operator() *node.Operator { return node.NewOperator(r.DataDir) }
+
+type tokenCommand struct {
+	Create struct {
+		running
+		TTL    time.Duration `name:"ttl" default:"30m" help:"How long the token is good, up to 24h."`
+		NodeID string        `name:"node-id" placeholder:"ID" help:"The only node that may use it."`
+	} `cmd:"" help:"Print a token that lets one node join. It is shown once."`
+}
+
+func (t *tokenCommand) Run(ctx context.Context) error {
+	token, err := t.Create.operator().NewToken(ctx, t.Create.NodeID, t.Create.TTL)
+	if err == nil {
+		fmt.Println(token)
+	}
+	return err
+}
+
+type clusterCommand struct {
+	running
+	Status   clusterStatusCommand   `cmd:"" help:"All members and what they say of themselves."`
+	Members  clusterMembersCommand  `cmd:"" help:"One line per member, for scripts."`
+	Promote  clusterChangeCommand   `cmd:"" help:"Give non-voters a vote, back to back."`
+	Demote   clusterChangeCommand   `cmd:"" help:"Take a node's vote away."`
+	Remove   clusterChangeCommand   `cmd:"" help:"Remove a node for good: its id never comes back."`
+	Transfer clusterTransferCommand `cmd:"" help:"Let another voter lead."`
+	Finalize clusterFinalizeCommand `cmd:"" name:"finalize-upgrade" help:"Put a state-machine version in force. There is no way back."`
+}
+
+type clusterStatusCommand struct{}
+
+func (clusterStatusCommand) Run(ctx context.Context, c *clusterCommand) error {
+	return node.ShowCluster(ctx, c.DataDir, os.Stdout)
+}
+
+type clusterMembersCommand struct{}
+
+func (clusterMembersCommand) Run(ctx context.Context, c *clusterCommand) error {
+	return node.ShowMembers(ctx, c.DataDir, os.Stdout)
+}
+
+type clusterChangeCommand struct {
+	Nodes []string `arg:"" help:"Ids of the nodes."`
+	Prev  int64    `name:"prev-index" help:"Only if the membership is still that of this log entry. Default: what it is now."`
+}
+
+func (p *clusterChangeCommand) Run(ctx context.Context, parsed *kong.Context, c *clusterCommand) error {
+	done, err := c.operator().ChangeMembers(ctx, parsed.Selected().Name, admin.MemberChange{Nodes: p.Nodes, PrevIndex: p.Prev})
+	if err == nil {
+		fmt.Println("membership of entry", done.Index)
+	}
+	return err
+}
+
+type clusterTransferCommand struct {
+	Node string `arg:"" optional:"" help:"Who shall lead. Default: the best voter."`
+}
+
+func (t *clusterTransferCommand) Run(ctx context.Context, c *clusterCommand) error {
+	return c.operator().TransferLeadership(ctx, t.Node)
+}
+
+type clusterFinalizeCommand struct {
+	Version int64 `arg:"" help:"State-machine version."`
+}
+
+func (f *clusterFinalizeCommand) Run(ctx context.Context, c *clusterCommand) error {
+	return c.operator().FinalizeUpgrade(ctx, f.Version)
+}
+
+type alarmCommand struct {
+	running
+	List   alarmListCommand   `cmd:"" help:"What is raised."`
+	Disarm alarmDisarmCommand `cmd:"" help:"End an alarm whose cause is gone."`
+}
+
+type alarmListCommand struct{}
+
+func (alarmListCommand) Run(ctx context.Context, a *alarmCommand) error {
+	return node.ShowAlarms(ctx, a.DataDir, os.Stdout)
+}
+
+type alarmDisarmCommand struct {
+	Kind string `arg:"" help:"Such as no_space."`
+	Node string `arg:"" optional:"" help:"Node that the alarm is about."`
+}
+
+func (d *alarmDisarmCommand) Run(ctx context.Context, a *alarmCommand) error {
+	return a.operator().Disarm(ctx, d.Kind, d.Node)
+}
+
+type certCommand struct {
+	Renew struct {
+		DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the node."`
+	} `cmd:"" help:"Give a node a new key and certificate. A running node takes them with SIGHUP."`
+}
+
+func (c *certCommand) Run() error {
+	expires, err := node.Renew(c.Renew.DataDir)
+	if err == nil {
+		fmt.Println("valid until", expires.UTC().Format(time.RFC3339))
+	}
+	return err
+}
+
+type backupCommand struct {
+	Create  backupCreateCommand  `cmd:"" help:"Copy the state of a running node into a file."`
+	Inspect backupInspectCommand `cmd:"" help:"Print what a backup says about itself, unchecked."`
+	Verify  backupVerifyCommand  `cmd:"" help:"Recompute everything in a backup, without a node."`
+	Restore backupRestoreCommand `cmd:"" help:"Make the directory of a new sole node from a backup."`
+	Key     backupKeyCommand     `cmd:"" help:"Make a key for encrypted backups."`
+}
+
+type backupCreateCommand struct {
+	running
+	File       string   `arg:"" type:"path" help:"File to make."`
+	Recipients []string `name:"recipient" placeholder:"RECIPIENT" help:"Encrypt to this recipient; may be repeated."`
+}
+
+func (b *backupCreateCommand) Run(ctx context.Context) error {
+	sum, err := node.CreateBackup(ctx, b.DataDir, b.File, b.Recipients, os.Stderr)
+	if err == nil {
+		fmt.Printf("%s  %s\n", sum, b.File)
+	}
+	return err
+}
+
+// container is a backup to read.
+type container struct {
+	File string `arg:"" type:"existingfile" help:"The backup."`
+	Key  string `name:"key-file" type:"existingfile" placeholder:"FILE" help:"Secret key of an encrypted backup."`
+}
+
+func (c container) secrets() ([]string, error) { return node.ReadBackupKeys(c.Key) }
+
+type backupInspectCommand struct{ container }
+
+func (b *backupInspectCommand) Run() error {
+	secrets, err := b.secrets()
+	if err != nil {
+		return err
+	}
+	report, err := node.InspectBackup(b.File, secrets)
+	if err != nil {
+		return err
+	}
+	return report.Print(os.Stdout)
+}
+
+type backupVerifyCommand struct {
+	container
+	SaltFile string `name:"salt-file" placeholder:"FILE" help:"Chain salt. Default: VEILNETX_SALT; without one keyed hashes are not checked."`
+}
+
+func (b *backupVerifyCommand) Run(ctx context.Context) error {
+	secrets, err := b.secrets()
+	if err != nil {
+		return err
+	}
+	salt, err := node.ReadSalt(b.SaltFile, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	report, err := node.VerifyBackup(ctx, b.File, secrets, salt, os.Stderr)
+	if err != nil {
+		return coded{node.VerifyDamaged, err}
+	}
+	return report.Print(os.Stdout)
+}
+
+type backupRestoreCommand struct {
+	container
+	DataDir     string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory to make."`
+	SaltFile    string `name:"salt-file" placeholder:"FILE" help:"Chain salt, to verify keyed hashes. Default: VEILNETX_SALT."`
+	SameCluster bool   `name:"same-cluster" help:"Go on as the cluster of the backup: none of its nodes may ever start again."`
+	Epoch       uint32 `help:"With --same-cluster: above the epoch of every node of the cluster."`
+	Advertise   string `name:"cluster-addr" env:"COFFER_CLUSTER_ADVERTISE,COFFER_CLUSTER_ADDR" placeholder:"HOST:PORT" help:"For a node that will take peers."`
+}
+
+func (b *backupRestoreCommand) Run(ctx context.Context) error {
+	secrets, err := b.secrets()
+	if err != nil {
+		return err
+	}
+	salt, err := node.ReadSalt(b.SaltFile, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	report, err := node.RestoreBackup(ctx, node.RestoreFlags{
+		DataDir: b.DataDir, File: b.File, Secrets: secrets, Salt: salt, SameCluster: b.SameCluster, Epoch: b.Epoch,
+		Advertise: b.Advertise, Terminal: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	return report.Print(os.Stdout)
+}
+
+type backupKeyCommand struct {
+	File string `arg:"" type:"path" help:"File for the secret key. Keep it away from the nodes."`
+}
+
+func (b *backupKeyCommand) Run() error {
+	recipient, err := node.MakeBackupKey(b.File)
+	if err == nil {
+		fmt.Println(recipient)
+	}
+	return err
+}
+
+type compactCommand struct {
+	DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the stopped node."`
+}
+
+func (c *compactCommand) Run(ctx context.Context) error {
+	before, after, err := node.Compact(ctx, c.DataDir, os.Stderr)
+	if err == nil {
+		fmt.Printf("state.db had %d bytes and has %d\n", before, after)
+	}
+	return err
 }
 
 type versionCommand struct{}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"coffer/fsm"
@@ -203,4 +204,72 @@ func checkState(ctx context.Context, salt Secret) func(*store.DB) error {
 		}
 		return errors.Join(wrong...)
 	}
+}
+
+// ReadBackupKeys reads the secret keys of encrypted backups, one a line; lines
+// that begin with # do not count. Without a path there are none.
+func ReadBackupKeys(path string) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, Usage{err}
+	}
+	var keys []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+		}
+	}
+	return keys, nil
+}
+
+// MakeBackupKey makes a key for backups in a new file and returns its recipient,
+// which is no secret.
+func MakeBackupKey(path string) (recipient string, err error) {
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		return "", errors.Join(refused("%s exists: a key is never overwritten", path), err)
+	}
+	secret, recipient, err := snapshot.GenerateKey()
+	if err != nil {
+		return "", err
+	}
+	return recipient, writeDurably(path, []byte("# recipient: "+recipient+"\n"+secret+"\n"))
+}
+
+// ReadSalt reads the chain salt from a file or the environment; empty for none.
+func ReadSalt(path string, lookup func(string) (string, bool)) (Secret, error) {
+	if path == "" {
+		return readSecret(lookup, saltNames...)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", Usage{err}
+	}
+	return Secret(strings.TrimSuffix(string(text), "\n")), nil
+}
+
+// Compact writes the state of a stopped node anew. It returns the sizes before
+// and after in bytes.
+func Compact(ctx context.Context, dir string, terminal *os.File) (before, after int64, err error) {
+	id, err := readIdentity(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	lock, err := lockDir(dir, os.O_RDWR)
+	if err != nil {
+		return 0, 0, err
+	}
+	schema, err := fsm.Schema(modules.All())
+	if err != nil {
+		return 0, 0, errors.Join(err, lock.Close())
+	}
+	bar := newBar(terminal)
+	before, after, err = snapshot.Compact(ctx, snapshot.Compaction{
+		DataDir: dir, Schema: schema, Stamp: id.stamp(),
+		Progress: func(step string, done, total int64) { bar.show(step, uint64(done), uint64(max(0, total))) },
+	})
+	bar.clear()
+	return before, after, errors.Join(err, lock.Close())
 }

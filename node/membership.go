@@ -54,13 +54,13 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 func (n *Node) Change(ctx context.Context, c admin.MemberChange) (index uint64, err error) {
 	switch c.Verb {
 	case "promote":
-		index, err = n.cluster.Promote(ctx, c.PrevIndex, c.Nodes...)
+		index, err = n.cluster.Promote(ctx, uint64(c.PrevIndex), c.Nodes...)
 	case "demote", "remove":
 		change := n.cluster.Demote
 		if c.Verb == "remove" {
 			change = n.cluster.Remove
 		}
-		previous := c.PrevIndex
+		previous := uint64(c.PrevIndex)
 		for _, id := range c.Nodes {
 			if index, err = change(ctx, previous, id); err != nil {
 				break

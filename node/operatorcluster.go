@@ -29,7 +29,7 @@ func (o *Operator) ChangeMembers(ctx context.Context, verb string, change admin.
 		if err != nil {
 			return done, err
 		}
-		change.PrevIndex = now.Index
+		change.PrevIndex = int64(now.Index)
 	}
 	return done, o.call(ctx, http.MethodPost, "/admin/v1/cluster/"+verb, change, &done)
 }

@@ -98,7 +98,7 @@ type MemberChange struct {
 	Verb  string   `json:"-"`
 	Nodes []string `json:"nodes" validate:"required,min=1,max=16"`
 	// PrevIndex makes the change happen only to that membership.
-	PrevIndex uint64 `json:"prevIndex,omitempty"`
+	PrevIndex int64 `json:"prevIndex,omitempty" validate:"min=0"`
 }
 
 // MemberChanged is the answer to a change.
