@@ -155,13 +155,14 @@ func TestImportsFollowTheFloorPlan(t *testing.T) {
 }
 
 func TestTopLevelHasOnlyItsRooms(t *testing.T) {
-	rooms := list("main.go main_test.go node fsm store http ledgerchain snapshot cluster testdata go.mod go.sum Makefile README.md LICENSE docs bin")
+	rooms := list("main.go main_test.go node fsm store http ledgerchain snapshot cluster testdata go.mod go.sum Makefile README.md LICENSE docs")
+	made := list("bin coffer-data") // by make
 	entries, err := os.ReadDir("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if name := entry.Name(); !strings.HasPrefix(name, ".") && !slices.Contains(rooms, name) {
+		if name := entry.Name(); !strings.HasPrefix(name, ".") && !slices.Contains(rooms, name) && !slices.Contains(made, name) {
 			t.Errorf("%s does not belong to the top level", name)
 		}
 	}
