@@ -15,7 +15,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"coffer/http/admin"
 	"coffer/node"
 	"coffer/node/bench"
 )
@@ -311,9 +310,9 @@ type clusterChangeCommand struct {
 }
 
 func (p *clusterChangeCommand) Run(ctx context.Context, parsed *kong.Context, c *clusterCommand) error {
-	done, err := c.operator().ChangeMembers(ctx, parsed.Selected().Name, admin.MemberChange{Nodes: p.Nodes, PrevIndex: p.Prev})
+	done, err := c.operator().ChangeMembers(ctx, parsed.Selected().Name, p.Prev, p.Nodes...)
 	if err == nil {
-		fmt.Println("membership of entry", done.Index)
+		fmt.Println("membership of entry", done)
 	}
 	return err
 }

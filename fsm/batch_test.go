@@ -178,9 +178,8 @@ func TestSnapshotWaitsForTheFlush(t *testing.T) {
 		t.Error("nothing is in the file")
 	}
 	if err := p.Machine.Machine().Restore(sink); err == nil {
-		t.Error("a node without peers installs a snapshot")
+		t.Error("what no peer has sent is installed")
 	}
-	p.Equal(sink.closed, 2)
 }
 
 // sink counts how often it is closed.

@@ -21,17 +21,19 @@ func (o *Operator) Members(ctx context.Context) (m admin.Members, err error) {
 	return m, o.call(ctx, http.MethodGet, "/admin/v1/cluster", nil, &m)
 }
 
-// ChangeMembers promotes, demotes or removes nodes. It happens only to the
-// membership of the index that the change names, or that it finds now.
-func (o *Operator) ChangeMembers(ctx context.Context, verb string, change admin.MemberChange) (done admin.MemberChanged, err error) {
-	if change.PrevIndex == 0 {
+// ChangeMembers promotes, demotes or removes nodes and returns the index of the
+// new membership. It happens only to that of a log entry, 0 for the one of now.
+func (o *Operator) ChangeMembers(ctx context.Context, verb string, previous int64, nodes ...string) (index uint64, err error) {
+	if previous == 0 {
 		now, err := o.Members(ctx)
 		if err != nil {
-			return done, err
+			return 0, err
 		}
-		change.PrevIndex = int64(now.Index)
+		previous = int64(now.Index)
 	}
-	return done, o.call(ctx, http.MethodPost, "/admin/v1/cluster/"+verb, change, &done)
+	var done admin.MemberChanged
+	err = o.call(ctx, http.MethodPost, "/admin/v1/cluster/"+verb, admin.MemberChange{Nodes: nodes, PrevIndex: previous}, &done)
+	return done.Index, err
 }
 
 // TransferLeadership lets another voter lead; without a name the cluster chooses.

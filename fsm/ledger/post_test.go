@@ -118,7 +118,7 @@ func TestSystemAccountsOpenThemselves(t *testing.T) {
 	b.Equal(account(b, "funding:KZT").Balance(), ledger.Amount(-1000))
 	b.Read(func(v *store.View) {
 		b.Equal(ledger.TrialBalances(v), []ledger.TrialBalance{
-			{Currency: "KZT", Debits: 1010, Credits: 1010, Accounts: 8}, {Currency: "USD", Accounts: 1}})
+			{Currency: "KZT", Debits: 1010, Credits: 1010, Positive: 1000, Negative: -1000, Accounts: 8}, {Currency: "USD", Accounts: 1}})
 	})
 	fsmtest.Rejects(b.Machine, postMoney, post{Currency: "USD", Postings: []leg{{"z", "fees:KZT", 1}}}, ledger.ErrCurrency)
 }
