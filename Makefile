@@ -5,13 +5,16 @@ TAGS    := hashicorpmetrics
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FLAGS   := -trimpath -tags $(TAGS) -ldflags "-X main.version=$(VERSION)"
 
-.PHONY: help run build test lint bench golden soak fuzz clean
+.PHONY: help run cluster build test lint bench golden soak fuzz clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: build ## Build, start one node on 127.0.0.1:4001 and walk the main job once.
 	bin/coffer dev --tour --no-access-log
+
+cluster: build ## Build and run three nodes on loopback; Ctrl-C stops all.
+	bin/coffer dev --nodes 3 --data-dir coffer-data/cluster
 
 build: ## Build bin/coffer.
 	$(GO) build $(FLAGS) -o bin/coffer .

@@ -103,7 +103,8 @@ func exitCode(err error) int {
 
 type devCommand struct {
 	node.Config
-	Tour bool `help:"Walk the main job once through the API and print each call; on an empty directory only."`
+	Nodes int  `placeholder:"N" help:"Run a cluster of so many nodes on this machine, each in a directory below the data directory."`
+	Tour  bool `help:"Walk the main job once through the API and print each call; on an empty directory only."`
 }
 
 func (d *devCommand) Run(ctx context.Context) error {
@@ -111,6 +112,9 @@ func (d *devCommand) Run(ctx context.Context) error {
 		return err
 	}
 	d.Version = version
+	if d.Nodes > 1 {
+		return node.RunFleet(ctx, d.Config, d.Nodes, os.Stdout)
+	}
 	var serving func(context.Context, *node.Node) error
 	if d.Tour {
 		serving = func(ctx context.Context, n *node.Node) error { return node.Tour(ctx, n, os.Stdout) }

@@ -25,13 +25,22 @@ type InitFlags struct {
 
 // Init makes the directory of the first node of a cluster, or lets a stopped
 // sole node take peers: it makes the authority that signs node certificates.
-func Init(f InitFlags) (Identity, error) {
+func Init(f InitFlags) (Identity, error) { return initAs(f, "") }
+
+// initAs makes a node with a name of its own.
+func initAs(f InitFlags, nodeID string) (Identity, error) {
 	if f.LedgerID != "" && !ledgerName.MatchString(f.LedgerID) {
 		return Identity{}, Usage{fmt.Errorf("the name %q: 1 to 200 printable characters without space and +", f.LedgerID)}
 	}
 	d, err := openDataDir(f.DataDir, f.LedgerID)
 	if err != nil {
 		return Identity{}, err
+	}
+	if nodeID != "" && !d.Identity.Started {
+		d.Identity.NodeID = nodeID
+		if err := d.save(); err != nil {
+			return Identity{}, errors.Join(err, d.close())
+		}
 	}
 	if d.hasCredentials() {
 		return d.Identity, errors.Join(refused("%s %v", f.DataDir, errMember), d.close())
