@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// logCache is how many entries raft keeps in memory; they may have a megabyte each.
-const logCache = 256
+// logCache is how many entries raft keeps in memory, one replication call: they may have a megabyte each.
+const logCache = 64
 
 // Cluster is this node's part in the replicated log. All methods are safe for concurrent use.
 type Cluster struct {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	blindGeneration = 1 << 16 // identifiers per generation of the memory, about 10 MB
+	blindGeneration = 1 << 17 // identifiers per generation of the memory, about 20 MB
 	maxMemoised     = 64      // longer identifiers are rare and not remembered
 )
 

@@ -183,7 +183,7 @@ func (s *tableCells[K, T]) write(b *Batch) {
 		b.set(r, s.table.bucket, k.key, b.encoded.Bytes())
 	}
 	for key, c := range s.rows {
-		warm.put(key, c.row, c.exists)
+		warm.refresh(key, c.row, c.exists)
 	}
 }
 

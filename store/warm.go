@@ -1,8 +1,9 @@
 package store
 
-// warmRows keeps decoded rows the writer touched lately, so that busy rows are
+// warmRows keeps decoded rows the writer has read lately, so that busy rows are
 // not read and decoded again for each command. They always equal what the
-// layers hold: every merge updates them. Only the writer uses them.
+// layers hold: every entry updates them. Rows that are only written, such as the
+// tiles of a tree, take no room here. Only the writer uses them.
 type warmRows[K comparable, T any] struct {
 	young, old map[K]warmRow[T]
 }
@@ -13,7 +14,7 @@ type warmRow[T any] struct {
 }
 
 // warmLimit bounds each of the two generations of a table's warm rows.
-const warmLimit = 64 << 10
+const warmLimit = 128 << 10
 
 func (t *Table[K, T]) warmRows(b *Batch) *warmRows[K, T] {
 	r := b.db.schema.rank(t.bucket)
@@ -37,9 +38,19 @@ func (w *warmRows[K, T]) get(key K, load func() (T, bool)) (T, bool) {
 	return found.row, found.exists
 }
 
+// refresh takes what an entry has written to a row that is warm.
+func (w *warmRows[K, T]) refresh(key K, row T, exists bool) {
+	if _, warm := w.young[key]; !warm {
+		if _, warm = w.old[key]; !warm {
+			return
+		}
+	}
+	w.put(key, row, exists)
+}
+
 func (w *warmRows[K, T]) put(key K, row T, exists bool) {
 	if len(w.young) >= warmLimit {
-		w.old, w.young = w.young, make(map[K]warmRow[T], warmLimit)
+		w.old, w.young = w.young, map[K]warmRow[T]{}
 	}
 	w.young[key] = warmRow[T]{row: row, exists: exists}
 }
