@@ -99,7 +99,7 @@ type application struct {
 }
 
 // request runs one request. An error means that this node cannot go on.
-func (a *application) request(ordinal uint32, encoded cbor.RawMessage) (Outcome, error) {
+func (a *application) request(ordinal uint32, encoded store.Raw) (Outcome, error) {
 	var r Request
 	m := a.machine
 	if err := store.Decode(encoded, &r); err != nil {

@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"testing"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"coffer/fsm"
@@ -18,7 +17,7 @@ func exampleEntry() fsm.Entry {
 	request := fsm.Request{Command: "probe.add/1", Actor: fsm.Actor{Kind: fsm.User, ID: "usr_1", Session: "ses_1"},
 		RequestID: fsm.RequestID{1}, BodyHash: [32]byte{2}, KeepRejection: true, Payload: store.Encode(&add{Name: "a", By: -1})}
 	return fsm.Entry{SaltID: ledgerchain.SaltID{1, 2, 3, 4}, Time: 77, Seed: [16]byte{9},
-		Requests: []cbor.RawMessage{store.Encode(&request), store.Encode(&request)}}
+		Requests: []store.Raw{store.Encode(&request), store.Encode(&request)}}
 }
 
 // checked puts a right checksum behind any bytes.

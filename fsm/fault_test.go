@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
 
@@ -106,7 +105,7 @@ var faults = []fault{
 			More int `cbor:"7,keyasint"`
 		}
 		r := wider{Request: p.ask(9, "a", 1), More: 1}
-		return p.sealed(func(e *fsm.Entry) { e.Requests = []cbor.RawMessage{store.Encode(&r)} })
+		return p.sealed(func(e *fsm.Entry) { e.Requests = []store.Raw{store.Encode(&r)} })
 	}},
 	{"a payload with an unknown field", "unknown field", func(p *probe) *raft.Log {
 		type wider struct {
@@ -126,15 +125,15 @@ var faults = []fault{
 // What no program can read must not stop the cluster for good: it is refused
 // alone, and never remembered.
 func TestARequestThatCannotBeReadIsRefusedAlone(t *testing.T) {
-	for name, unreadable := range map[string]func(p *probe) cbor.RawMessage{
-		"a request that is none":    func(*probe) cbor.RawMessage { return cbor.RawMessage{0x81, 0x01} },
-		"a payload of another type": func(p *probe) cbor.RawMessage { return p.encoded(store.Encode("text")) },
-		"a text that is no UTF-8":   func(p *probe) cbor.RawMessage { return p.encoded(store.Encode(&add{"a\xff", 1})) },
+	for name, unreadable := range map[string]func(p *probe) store.Raw{
+		"a request that is none":    func(*probe) store.Raw { return store.Raw{0x81, 0x01} },
+		"a payload of another type": func(p *probe) store.Raw { return p.encoded(store.Encode("text")) },
+		"a text that is no UTF-8":   func(p *probe) store.Raw { return p.encoded(store.Encode(&add{"a\xff", 1})) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProbe(t, fsmtest.Options{})
 			e := p.Entry(p.ask(1, "a", 1), p.ask(3, "a", 2))
-			e.Requests = []cbor.RawMessage{e.Requests[0], unreadable(p), e.Requests[1]}
+			e.Requests = []store.Raw{e.Requests[0], unreadable(p), e.Requests[1]}
 			outcomes := p.Deliver(p.Log(raft.LogCommand, fsm.Seal(e)))[0].([][]byte)
 			var codes []string
 			for _, encoded := range outcomes {
@@ -152,7 +151,7 @@ func TestARequestThatCannotBeReadIsRefusedAlone(t *testing.T) {
 }
 
 // encoded is the next request with another payload.
-func (p *probe) encoded(payload []byte) cbor.RawMessage {
+func (p *probe) encoded(payload []byte) store.Raw {
 	r := p.ask(2, "a", 1)
 	r.Payload, r.KeepRejection = payload, true
 	return store.Encode(&r)

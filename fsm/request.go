@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"coffer/ledgerchain"
 	"coffer/store"
 )
@@ -30,12 +28,12 @@ func (id RequestID) String() string { return hex.EncodeToString(id[:]) }
 // Request is what a caller asks. It is not sealed yet: a follower forwards it
 // as it is, the leader adds time and randomness.
 type Request struct {
-	Command       string          `cbor:"1,keyasint"` // "wallet.transfer/1"
-	Actor         Actor           `cbor:"2,keyasint"`
-	RequestID     RequestID       `cbor:"3,keyasint"`
-	BodyHash      [32]byte        `cbor:"4,keyasint"` // keyed; catches a reused idempotency key
-	KeepRejection bool            `cbor:"5,keyasint,omitempty"`
-	Payload       cbor.RawMessage `cbor:"6,keyasint"`
+	Command       string    `cbor:"1,keyasint"` // "wallet.transfer/1"
+	Actor         Actor     `cbor:"2,keyasint"`
+	RequestID     RequestID `cbor:"3,keyasint"`
+	BodyHash      [32]byte  `cbor:"4,keyasint"` // keyed; catches a reused idempotency key
+	KeepRejection bool      `cbor:"5,keyasint,omitempty"`
+	Payload       store.Raw `cbor:"6,keyasint"`
 }
 
 // Entry is what one raft log entry holds: requests, sealed by the leader.
@@ -44,7 +42,7 @@ type Entry struct {
 	SaltID   ledgerchain.SaltID `cbor:"2,keyasint"` // of the leader's chain salt
 	Time     store.Time         `cbor:"3,keyasint"` // the leader's clock
 	Seed     [16]byte           `cbor:"4,keyasint"` // the leader's randomness
-	Requests []cbor.RawMessage  `cbor:"5,keyasint"`
+	Requests []store.Raw        `cbor:"5,keyasint"`
 }
 
 // entryFormat is the only format so far.

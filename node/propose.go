@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"coffer/fsm"
 	"coffer/http/api"
 	"coffer/store"
@@ -19,7 +17,7 @@ func (n *Node) seal(requests [][]byte) ([]byte, error) {
 	entry := fsm.Entry{
 		SaltID:   n.salt.ID(),
 		Time:     store.TimeOf(time.Now()),
-		Requests: make([]cbor.RawMessage, len(requests)),
+		Requests: make([]store.Raw, len(requests)),
 	}
 	// crypto/rand never fails: the runtime stops the program instead.
 	_, _ = rand.Read(entry.Seed[:])

@@ -43,6 +43,7 @@ type Batch struct {
 	encoded bytes.Buffer   // one row at a time
 	near    btree.PathHint // where the row before went: rows come sorted
 	room    [8]byte        // for the key of a journal row
+	tried   []byte         // a key that is checked
 }
 
 // cellSet is the type-erased side of the rows of one bucket.

@@ -53,7 +53,7 @@ func newDecoder() cbor.DecMode {
 var scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // keptScratch bounds what a scratch buffer keeps from a large value.
-const keptScratch = 64 << 10
+const keptScratch = 2 << 20
 
 // Encode returns the canonical CBOR of value (RFC 8949 section 4.2).
 // A type that cannot be encoded is a programming error and panics.
@@ -74,6 +74,26 @@ func EncodeTo(buffer *bytes.Buffer, value any) {
 		panic(fmt.Errorf("store: encode %T: %w", value, err))
 	}
 }
+
+// Raw is an encoded value inside another. A decoded one shares the memory it was
+// decoded from, which must not change any more; so no row of a table may have it.
+type Raw []byte
+
+// MarshalCBOR returns the value itself, or null without one.
+func (r Raw) MarshalCBOR() ([]byte, error) {
+	if len(r) == 0 {
+		return encodedNull, nil
+	}
+	return r, nil
+}
+
+// UnmarshalCBOR keeps the value without copying it.
+func (r *Raw) UnmarshalCBOR(data []byte) error {
+	*r = data[:len(data):len(data)]
+	return nil
+}
+
+var encodedNull = []byte{0xf6}
 
 // WellFormed tells why data is not exactly one value that Decode could read.
 // Texts are not looked at.

@@ -54,9 +54,9 @@ func PairOf[A Key[A], B Key[B]](first A, second B) Pair[A, B] {
 const MaxKey = 4096
 
 // checkKey panics for a key that can never be written.
-func checkKey[K Key[K]](declared *bucket, key K) {
-	var room [96]byte
-	checkLength(declared, key.appendKey(room[:0]))
+func checkKey[K Key[K]](b *Batch, declared *bucket, key K) {
+	b.tried = key.appendKey(b.tried[:0])
+	checkLength(declared, b.tried)
 }
 
 func checkLength(declared *bucket, key []byte) {

@@ -58,7 +58,7 @@ func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
 		set.hours = append(set.hours, key.hour)
 	}
 	c := set.open(b, r, key, func() (row T, exists bool) {
-		checkKey(p.bucket, key.key)
+		checkKey(b, p.bucket, key.key)
 		return row, false
 	})
 	c.row, c.exists = row, true

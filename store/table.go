@@ -95,7 +95,7 @@ func (t *Table[K, T]) Delete(w Writer, key K) {
 func (t *Table[K, T]) open(b *Batch, set *tableCells[K, T], key K) *cell[T] {
 	r := b.db.schema.rank(t.bucket)
 	return set.open(b, r, key, func() (row T, exists bool) {
-		checkKey(t.bucket, key)
+		checkKey(b, t.bucket, key)
 		if len(t.indexes) == 0 {
 			return row, false
 		}

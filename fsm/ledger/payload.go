@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"coffer/ledgerchain"
+	"coffer/store"
 )
 
 // payload writes the canonical bytes of a transaction (audit trail, section 2).
@@ -52,12 +53,20 @@ func (p *Poster) publicMembers(t *Transaction, index uint64, blind ledgerchain.B
 		p.meta = insert(p.meta, m)
 	}
 	if t.Actor != "" {
-		p.meta = insert(p.meta, Text("actor", p.ctx.Salt.Blind(ActorIdentifier(string(t.Actor)))))
+		p.meta = insert(p.meta, Text("actor", p.blindActor(t.Actor)))
 	}
 	if len(p.legs) > 0 {
 		p.meta = insert(p.meta, Text("transactionId", ledgerchain.TransactionID(index, p.firstOwned(), blind)))
 	}
 	return p.meta
+}
+
+// blindActor remembers the last actor: many transactions of a command have one.
+func (p *Poster) blindActor(actor store.ID) string {
+	if p.actor != actor {
+		p.actor, p.blinded = actor, p.ctx.Salt.Blind(ActorIdentifier(string(actor)))
+	}
+	return p.blinded
 }
 
 // firstOwned is the leg whose transaction stands for all of them: the first one

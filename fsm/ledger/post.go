@@ -23,6 +23,8 @@ type Poster struct {
 	buffer   []byte
 	prepared *Transaction
 	tallies  []tally
+	actor    store.ID // of the transaction before
+	blinded  string   // that actor
 }
 
 // leg is what one transaction does to one account, all its postings together.
@@ -64,6 +66,7 @@ func NewPoster(ctx *fsm.Context) (*Poster, error) {
 		return nil, err
 	}
 	p.ctx, p.tallies = ctx, p.tallies[:0]
+	p.actor = "" // it may have been blinded under another salt
 	return p, nil
 }
 

@@ -147,10 +147,10 @@ func TestWireFormsOfEnvelopes(t *testing.T) {
 	number := new(int64)
 	var actor fsm.Actor
 	fill(reflect.ValueOf(&actor).Elem(), "", number)
-	request := fsm.Request{Command: "domain.verb/1", Actor: actor, RequestID: fsm.RequestID{1, 15: 16}, BodyHash: [32]byte{1, 31: 32}, KeepRejection: true, Payload: cbor.RawMessage{0xa0}}
+	request := fsm.Request{Command: "domain.verb/1", Actor: actor, RequestID: fsm.RequestID{1, 15: 16}, BodyHash: [32]byte{1, 31: 32}, KeepRejection: true, Payload: store.Raw{0xa0}}
 	form("request", store.Encode(&request))
-	form("request of nobody", store.Encode(&fsm.Request{Command: "domain.verb/1", Payload: cbor.RawMessage{0xa0}}))
-	entry := fsm.Entry{SaltID: [4]byte{1, 2, 3, 4}, Time: 1_790_000_000_000_000, Seed: [16]byte{1, 15: 16}, Requests: []cbor.RawMessage{{0xa0}, {0xa0}}}
+	form("request of nobody", store.Encode(&fsm.Request{Command: "domain.verb/1", Payload: store.Raw{0xa0}}))
+	entry := fsm.Entry{SaltID: [4]byte{1, 2, 3, 4}, Time: 1_790_000_000_000_000, Seed: [16]byte{1, 15: 16}, Requests: []store.Raw{{0xa0}, {0xa0}}}
 	sealed := fsm.Seal(entry)
 	form("entry", sealed[:len(sealed)-4])
 	text.WriteString("seal\n" + hex.EncodeToString(sealed[len(sealed)-4:]) + "\n")

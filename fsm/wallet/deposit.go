@@ -145,7 +145,10 @@ func complete(t *ledger.Transaction, w Wallet, c Payment) {
 }
 
 func private(memo, reference string) []ledger.Member {
-	var members []ledger.Member
+	return appendPrivate(nil, memo, reference)
+}
+
+func appendPrivate(members []ledger.Member, memo, reference string) []ledger.Member {
 	if memo != "" {
 		members = append(members, ledger.Text("memo", memo))
 	}

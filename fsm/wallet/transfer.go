@@ -86,6 +86,9 @@ type mover struct {
 	tallies []tally
 	places  map[ownerCurrency]int // of each user and currency in tallies, once there are many
 	stats   Stats
+	current ledger.Transaction // reuses its memory
+	fees    store.ID           // account of fees
+	feesIn  string             // its currency
 }
 
 // tally is what all transfers of a command mean to one user and currency.
@@ -215,14 +218,7 @@ func (m *mover) post(c Transfer, from, to Wallet) (Transferred, error) {
 	if err != nil {
 		return Transferred{}, ledger.ErrTooLarge
 	}
-	t := ledger.Transaction{
-		Module: module, Kind: "transfer", Currency: from.Currency, Amount: int64(c.Amount), Actor: m.sender,
-		From: identifier(from.ID), To: identifier(to.ID),
-		Postings: withFee(ledger.Posting{Debit: from.ID, Credit: to.ID, Amount: c.Amount}, fee, from.Currency),
-		Public:   []ledger.Member{ledger.Number("fee", int64(fee))},
-		Private:  private(c.Memo, c.Reference),
-	}
-	if err := m.poster.Prepare(&t); err != nil {
+	if err := m.poster.Prepare(m.transaction(c, from, to, fee)); err != nil {
 		return Transferred{}, err
 	}
 	counted := m.caps.counted(c.Amount, from.Currency)
@@ -243,6 +239,26 @@ func (m *mover) post(c Transfer, from, to Wallet) (Transferred, error) {
 	}
 	m.note(from, to, done, counted, posted.Height)
 	return done, nil
+}
+
+// transaction is a transfer for the ledger. It is good until the next one: a
+// command may have thousands.
+func (m *mover) transaction(c Transfer, from, to Wallet, fee ledger.Amount) *ledger.Transaction {
+	t := &m.current
+	*t = ledger.Transaction{
+		Module: module, Kind: "transfer", Currency: from.Currency, Amount: int64(c.Amount), Actor: m.sender,
+		From: identifier(from.ID), To: identifier(to.ID),
+		Postings: append(t.Postings[:0], ledger.Posting{Debit: from.ID, Credit: to.ID, Amount: c.Amount}),
+		Public:   append(t.Public[:0], ledger.Number("fee", int64(fee))),
+		Private:  appendPrivate(t.Private[:0], c.Memo, c.Reference),
+	}
+	if fee > 0 {
+		if m.feesIn != from.Currency {
+			m.feesIn, m.fees = from.Currency, ledger.System(ledger.Fees, from.Currency)
+		}
+		t.Postings = append(t.Postings, ledger.Posting{Debit: from.ID, Credit: m.fees, Amount: fee})
+	}
+	return t
 }
 
 // note gathers the consequences of one transfer.
