@@ -34,15 +34,6 @@ func (db *DB) Export() (*Export, error) {
 	return &Export{view: &View{db: db, base: b, active: emptyGeneration(b, applied)}}, nil
 }
 
-// emptyGeneration is what a database starts with over a file.
-func emptyGeneration(b *base, applied Applied) *generation {
-	before := &generation{tails: make([]tail, len(b.ends)), floors: b.floors, applied: applied}
-	for i, end := range b.ends {
-		before.tails[i].first = end
-	}
-	return newGeneration(before)
-}
-
 // View reads the same state; it is good until Close and must not be closed.
 func (e *Export) View() *View { return e.view }
 

@@ -69,20 +69,20 @@ func (f *partitionFilters) drop(floor int64) {
 	}
 }
 
-// noteFilters notes the partitions of the file; their filters are built later.
-func (db *DB) noteFilters() (err error) {
+// notedFilters notes the partitions of a file; their filters are built later.
+func notedFilters(b *base, schema *Schema) (filters []*partitionFilters, err error) {
 	defer onCorruption(func(damage Corruption) { err = damage })
-	for i, declared := range db.schema.ranked {
+	filters = make([]*partitionFilters, len(schema.ranked))
+	for i, declared := range schema.ranked {
 		if declared.kind != partitionBucket {
 			continue
 		}
-		f := newPartitionFilters()
-		db.filters[i] = f
-		for _, hour := range db.base.rows[i].hours() {
-			f.insert(hour, &hourFilter{})
+		filters[i] = newPartitionFilters()
+		for _, hour := range b.rows[i].hours() {
+			filters[i].insert(hour, &hourFilter{})
 		}
 	}
-	return nil
+	return filters, nil
 }
 
 // filterWork is one filter to be built from the file.

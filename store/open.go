@@ -21,7 +21,7 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.noteFilters(); err != nil {
+	if db.filters, err = notedFilters(db.base, db.schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", o.Path, err), db.Abandon())
 	}
 	db.mapped = mapped
@@ -78,13 +78,18 @@ func (db *DB) openLive() (err error) {
 	if err != nil {
 		return err
 	}
+	db.base = b
+	db.live = &View{db: db, base: b, active: emptyGeneration(b, applied)}
+	db.published.Store(applied.Index)
+	db.durable.Store(applied.Index)
+	return nil
+}
+
+// emptyGeneration is what a database starts with over a file.
+func emptyGeneration(b *base, applied Applied) *generation {
 	before := &generation{tails: make([]tail, len(b.ends)), floors: b.floors, applied: applied}
 	for i, end := range b.ends {
 		before.tails[i].first = end
 	}
-	db.base = b
-	db.live = &View{db: db, base: b, active: newGeneration(before)}
-	db.published.Store(applied.Index)
-	db.durable.Store(applied.Index)
-	return nil
+	return newGeneration(before)
 }

@@ -86,22 +86,6 @@ func (db *DB) openNext(path string) (*nextState, error) {
 	return n, nil
 }
 
-// notedFilters notes the partitions of a file.
-func notedFilters(b *base, schema *Schema) (filters []*partitionFilters, err error) {
-	defer onCorruption(func(damage Corruption) { err = damage })
-	filters = make([]*partitionFilters, len(schema.ranked))
-	for i, declared := range schema.ranked {
-		if declared.kind != partitionBucket {
-			continue
-		}
-		filters[i] = newPartitionFilters()
-		for _, hour := range b.rows[i].hours() {
-			filters[i].insert(hour, &hourFilter{})
-		}
-	}
-	return filters, nil
-}
-
 // pause ends all work in the background.
 func (db *DB) pause() {
 	close(db.stop)
