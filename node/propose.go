@@ -3,9 +3,11 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
+	"coffer/cluster"
 	"coffer/fsm"
 	"coffer/http/api"
 	"coffer/store"
@@ -65,6 +67,34 @@ func (n *Node) Read(ctx context.Context, level fsm.Level, read func(*store.View)
 	return read(v)
 }
 
+// readPatience is how long a read waits for a leader: an election is shorter.
+const readPatience = 5 * time.Second
+
+// readIndex asks for a read index until somebody leads and has begun the term.
+// A write may be answered a moment before.
+func (n *Node) readIndex(ctx context.Context) (index uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		if index, err = n.cluster.ReadIndex(ctx); err == nil || !n.electing(err) {
+			return index, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return 0, err
+		case <-n.stopping:
+			return 0, err
+		}
+	}
+}
+
+// electing tells that an error may be over when there is a leader.
+func (n *Node) electing(err error) bool {
+	waits := errors.Is(err, cluster.ErrNotLeader) || errors.Is(err, cluster.ErrNotReady) || errors.Is(err, cluster.ErrNoMajority)
+	return waits && n.cluster.Status().State != "Shutdown"
+}
+
 // sessionWait is how long a read waits for an entry that its client has seen.
 const sessionWait = 2 * time.Second
 
@@ -72,7 +102,7 @@ const sessionWait = 2 * time.Second
 func (n *Node) catchUp(ctx context.Context, level fsm.Level) error {
 	switch level {
 	case fsm.Linearizable:
-		index, err := n.cluster.ReadIndex(ctx)
+		index, err := n.readIndex(ctx)
 		if err != nil {
 			return fmt.Errorf("read index: %w", apiError(err))
 		}

@@ -176,7 +176,8 @@ func apiError(err error) error {
 		return fmt.Errorf("%w: %w", api.ErrTooLarge, err)
 	case errors.Is(err, cluster.ErrUnknown):
 		return fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
-	case errors.Is(err, cluster.ErrNotApplied), errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrNotReady):
+	case errors.Is(err, cluster.ErrNotApplied), errors.Is(err, cluster.ErrNotLeader), errors.Is(err, cluster.ErrNotReady),
+		errors.Is(err, cluster.ErrNoMajority):
 		return fmt.Errorf("%w: %w", api.ErrNotApplied, err)
 	}
 	return err
