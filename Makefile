@@ -32,8 +32,13 @@ bench: build ## Measure: P1, P3, P5, P6, P7, P8, P10, and PostgreSQL when it is 
 golden: ## Rewrite all goldens; read the diff.
 	$(GO) test -tags $(TAGS) ./fsm/... ./http/... ./node -run 'Golden|Wire|Codes|API|OpenAPI' -update
 
-soak: build ## Long fault loops: kill -9 cycles, power-loss images, fuzzing.
-	SOAK=1 $(GO) test -tags $(TAGS) -timeout 12h ./store ./cluster ./node -run 'Kill|PowerLoss|Soak|Storm' -v
+soak: build ## Long fault loops on every package; FAULT=T8 picks one, COUNT=20 how often.
+	@if [ -n "$(FAULT)" ]; then \
+	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 24h ./node/rig -run '^TestFaults$$/^$(FAULT)_|^Test$(FAULT)[A-Z]' -v; \
+	else \
+	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 12h ./store ./cluster ./node -run 'Kill|PowerLoss|Soak|Storm' -v && \
+	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 96h ./node/rig -v; \
+	fi
 
 fuzz: ## Fuzz every decoder for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \

@@ -36,6 +36,8 @@ type program struct {
 	Backup   backupCommand   `cmd:"" help:"Make, inspect, verify and restore backups."`
 	Alarm    alarmCommand    `cmd:"" help:"See and end alarms."`
 	Cert     certCommand     `cmd:"" help:"Certificates of the cluster port."`
+	Recover  recoverCommand  `cmd:"" help:"After a lost quorum: see what a stopped node has left, or go on with it alone."`
+	Check    checkCommand    `cmd:"" help:"Check files of a stopped node: pages, rows, log and invariants."`
 	Compact  compactCommand  `cmd:"" help:"Write the state of a stopped node anew, without free pages."`
 	Verify   verifyCommand   `cmd:"" help:"Recompute everything that can be recomputed from the files of a stopped node."`
 	Bench    benchCommand    `cmd:"" help:"Measure a node: rates, latencies, ratios to PostgreSQL."`
@@ -98,6 +100,9 @@ func exitCode(err error) int {
 		return c.code
 	}
 	fmt.Fprintln(os.Stderr, "coffer:", err)
+	if errors.Is(err, node.ErrStorage) {
+		return node.ExitStorage
+	}
 	return node.CodeOf(err)
 }
 
@@ -167,6 +172,7 @@ type benchCommand struct {
 	Duration      time.Duration `help:"Of P1 and P10, each." default:"20s"`
 	BatchDuration time.Duration `help:"Of P3." default:"60s"`
 	NoPostgres    bool          `name:"no-postgres" help:"Do not measure PostgreSQL even if it is installed."`
+	Nodes         int           `placeholder:"N" help:"Measure a cluster of so many nodes on this machine instead: P2, P4, P9, failover, rejoin."`
 }
 
 func (b *benchCommand) Run(ctx context.Context) error {
@@ -177,7 +183,7 @@ func (b *benchCommand) Run(ctx context.Context) error {
 	return bench.Run(ctx, bench.Options{
 		Only: b.Only, URL: b.URL, Dir: b.Dir, Keep: b.Keep, JSON: b.JSON, Users: b.Users, Wallets: b.Wallets,
 		GrowthWallets: b.GrowthWallets, Growth: b.Growth, Load: b.Load, Clients: b.Clients, BatchClients: b.BatchClients,
-		Duration: b.Duration, BatchDuration: b.BatchDuration, SkipPostgres: b.NoPostgres, SQL: sql, Progress: os.Stderr,
+		Duration: b.Duration, BatchDuration: b.BatchDuration, Nodes: b.Nodes, SkipPostgres: b.NoPostgres, SQL: sql, Progress: os.Stderr,
 	}, os.Stdout)
 }
 
@@ -296,9 +302,18 @@ type clusterCommand struct {
 	Finalize clusterFinalizeCommand `cmd:"" name:"finalize-upgrade" help:"Put a state-machine version in force. There is no way back."`
 }
 
-type clusterStatusCommand struct{}
+type clusterStatusCommand struct {
+	JSON bool `name:"json" help:"Print all that is known as JSON."`
+}
 
-func (clusterStatusCommand) Run(ctx context.Context, c *clusterCommand) error {
+func (s *clusterStatusCommand) Run(ctx context.Context, c *clusterCommand) error {
+	if s.JSON {
+		members, err := c.operator().Members(ctx)
+		if err != nil {
+			return err
+		}
+		return node.PrintJSON(os.Stdout, members)
+	}
 	return node.ShowCluster(ctx, c.DataDir, os.Stdout)
 }
 
@@ -432,7 +447,7 @@ func (b *backupVerifyCommand) Run(ctx context.Context) error {
 	}
 	report, err := node.VerifyBackup(ctx, b.File, secrets, salt, os.Stderr)
 	if err != nil {
-		return coded{node.VerifyDamaged, err}
+		return coded{node.VerifyCode(err), err}
 	}
 	return report.Print(os.Stdout)
 }
@@ -475,6 +490,46 @@ func (b *backupKeyCommand) Run() error {
 		fmt.Println(recipient)
 	}
 	return err
+}
+
+type recoverCommand struct {
+	DataDir    string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the stopped node."`
+	Inspect    bool   `xor:"what" required:"" help:"Print what the node has left and change nothing."`
+	LostQuorum bool   `name:"i-have-lost-quorum" xor:"what" required:"" help:"Make this node the only voter. What only the others had is gone; none of them may ever start again."`
+	ClusterID  string `name:"cluster-id" placeholder:"ID" help:"With --i-have-lost-quorum: id of the cluster, typed."`
+	Advertise  string `name:"cluster-addr" env:"COFFER_CLUSTER_ADVERTISE,COFFER_CLUSTER_ADDR" placeholder:"HOST:PORT" help:"Address of the cluster port, if it is another than before."`
+	SaltFile   string `name:"salt-file" placeholder:"FILE" help:"Chain salt. Default: VEILNETX_SALT, else the one development made."`
+}
+
+func (r *recoverCommand) Run(ctx context.Context) error {
+	if r.Inspect {
+		left, err := node.Survey(r.DataDir)
+		if err != nil {
+			return err
+		}
+		return node.PrintJSON(os.Stdout, left)
+	}
+	salt, err := node.StoredSalt(r.DataDir, r.SaltFile, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	report, err := node.Recover(ctx, node.RecoverFlags{
+		DataDir: r.DataDir, ClusterID: r.ClusterID, Advertise: r.Advertise, Salt: salt, Terminal: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	return node.PrintJSON(os.Stdout, report)
+}
+
+type checkCommand struct {
+	DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the stopped node."`
+	JSON    bool   `name:"json" help:"Print the report as JSON."`
+}
+
+func (c *checkCommand) Run(ctx context.Context) error {
+	v := verifyCommand{DataDir: c.DataDir, Only: node.QuickChecks(), JSON: c.JSON}
+	return v.Run(ctx)
 }
 
 type compactCommand struct {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -32,14 +34,20 @@ func TestMain(m *testing.M) {
 // TestScripts runs the program as people do. Besides the commands of testscript
 // the scripts know:
 //
-//	start NAME ARG...       run coffer in the background until it is ready; sets $URL; writes NAME.out, NAME.log
+//	start NAME ARG...       run coffer in the background until it is ready; sets $URL and $URL_NAME; writes NAME.out, NAME.log
+//	launch NAME ARG...      the same without waiting
+//	says NAME REGEXP        wait until the program has written so
+//	use NAME                talk to this node: $URL is its URL
+//	ports NAME...           set variables to ports that are free
+//	take-line NAME REGEXP   set a variable to what the first group finds in stdout
+//	try CODE COMMAND...     repeat a program until it ends with this exit code
 //	unset VARIABLE...       start what follows without it
-//	signal NAME SIGNAL      send TERM, INT or KILL
+//	signal NAME SIGNAL      send TERM, INT, HUP or KILL
 //	exits NAME CODE         wait for the end; CODE is a number or the name of a signal
 //	status CODE COMMAND...  run a program to its end and expect its exit code
 //	call METHOD PATH ...    make an API call; as=TOKEN, key=KEY, body=JSON, status=CODE (else 200 or 201)
 //	take NAME PATH          set a variable to a member of the latest answer, such as wallets.0.id
-//	await CODE PATH         repeat a GET until it answers so
+//	await CODE PATH         repeat a GET until it answers so; as=TOKEN
 //	mode OCTAL FILE...      compare permissions
 //	absent TEXT PATH...     look for a text in files and below directories
 func TestScripts(t *testing.T) {
@@ -53,7 +61,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": positive(start), "unset": positive(unset), "signal": positive(sendSignal), "exits": positive(exits), "status": positive(status),
+			"start": positive(start), "launch": positive(launch), "says": positive(says), "use": positive(use), "ports": positive(ports),
+			"take-line": positive(takeLine), "try": positive(try), "unset": positive(unset), "signal": positive(sendSignal), "exits": positive(exits), "status": positive(status),
 			"call": positive(call), "take": positive(take), "await": positive(await), "mode": positive(mode), "absent": positive(absent),
 		},
 	})
@@ -106,6 +115,17 @@ func until(ts *testscript.TestScript, what string, ask func() bool) {
 
 func start(ts *testscript.TestScript, args []string) {
 	arguments(ts, args, 2, "start NAME ARG...")
+	launch(ts, args)
+	says(ts, []string{args[0], ready.String()})
+	at := ready.FindStringSubmatch(ts.ReadFile(args[0] + ".log"))
+	ts.Setenv("URL", at[1])
+	ts.Setenv("URL_"+args[0], at[1])
+}
+
+var ready = regexp.MustCompile(`"msg":"ready","url":"([^"]+)"`)
+
+func launch(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 2, "launch NAME ARG...")
 	b := &background{log: ts.MkAbs(args[0] + ".log"), ended: make(chan struct{})}
 	out, err := os.Create(ts.MkAbs(args[0] + ".out"))
 	ts.Check(err)
@@ -123,24 +143,89 @@ func start(ts *testscript.TestScript, args []string) {
 	}()
 	stageOf(ts).nodes[args[0]] = b
 	ts.Defer(func() {
-		_ = b.cmd.Process.Kill() // it may have ended
-		<-b.ended
-	})
-	until(ts, "start "+args[0], func() bool {
 		select {
 		case <-b.ended:
-			ts.Fatalf("%s ended: %v\n%s", args[0], b.err, ts.ReadFile(b.log))
+			return
 		default:
 		}
-		if at := ready.FindStringSubmatch(ts.ReadFile(b.log)); at != nil {
-			ts.Setenv("URL", at[1])
+		// One that has programs of its own ends them when it is asked to.
+		_ = b.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-b.ended:
+		case <-time.After(10 * time.Second):
+			_ = b.cmd.Process.Kill() // it may have ended
+			<-b.ended
+		}
+	})
+}
+
+func says(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 2, "says NAME REGEXP")
+	b, wanted, began := stageOf(ts).nodes[args[0]], regexp.MustCompile(args[1]), time.Now()
+	until(ts, strings.Join(args, " says "), func() bool {
+		ended := false
+		select {
+		case <-b.ended:
+			ended = true
+		default:
+		}
+		text := ts.ReadFile(b.log)
+		if wanted.MatchString(text) || wanted.MatchString(ts.ReadFile(args[0]+".out")) {
 			return true
+		}
+		if ended {
+			ts.Fatalf("%s ended: %v\n%s", args[0], b.err, text)
+		}
+		if time.Since(began) > patience-time.Second {
+			ts.Fatalf("%s does not say %s:\n%s\n%s", args[0], args[1], ts.ReadFile(args[0]+".out"), text)
 		}
 		return false
 	})
 }
 
-var ready = regexp.MustCompile(`"msg":"ready","url":"([^"]+)"`)
+func use(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 1, "use NAME")
+	ts.Setenv("URL", ts.Getenv("URL_"+args[0]))
+}
+
+// ports finds ports that follow each other, with free ones 3000 above them, as
+// a fleet of nodes needs them.
+func ports(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 1, "ports NAME...")
+	free := func(port int) bool {
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		return err == nil && listener.Close() == nil
+	}
+	for range 1000 {
+		// Below the range from which the system takes the ports of outgoing connections.
+		first, all := 20000+rand.IntN(8000), true
+		for i := range args {
+			all = all && free(first+i) && free(first+i+3000)
+		}
+		if !all {
+			continue
+		}
+		for i, name := range args {
+			ts.Setenv(name, strconv.Itoa(first+i))
+		}
+		return
+	}
+	ts.Fatalf("no free ports")
+}
+
+func takeLine(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 2, "take-line NAME REGEXP")
+	found := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) < 2 {
+		ts.Fatalf("no %s in %s", args[1], ts.ReadFile("stdout"))
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+func try(ts *testscript.TestScript, args []string) {
+	arguments(ts, args, 2, "try CODE COMMAND...")
+	until(ts, strings.Join(args, " "), func() bool { return codeOf(ts, args[1:]) == args[0] })
+}
 
 // environment is that of the script, which keeps it to itself, without what
 // unset has taken out of it.
@@ -162,7 +247,7 @@ func unset(ts *testscript.TestScript, args []string) {
 
 func sendSignal(ts *testscript.TestScript, args []string) {
 	arguments(ts, args, 2, "signal NAME SIGNAL")
-	number, known := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[1]]
+	number, known := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[args[1]]
 	if !known {
 		ts.Fatalf("unknown signal %s", args[1])
 	}
@@ -189,16 +274,19 @@ func exits(ts *testscript.TestScript, args []string) {
 
 func status(ts *testscript.TestScript, args []string) {
 	arguments(ts, args, 2, "status CODE COMMAND...")
-	err := ts.Exec(args[1], args[2:]...)
-	got := 0
+	if got := codeOf(ts, args[1:]); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// codeOf runs a program and returns its exit code.
+func codeOf(ts *testscript.TestScript, command []string) string {
+	err := ts.Exec(command[0], command[1:]...)
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		got = exit.ExitCode()
-	} else {
-		ts.Check(err)
+		return strconv.Itoa(exit.ExitCode())
 	}
-	if strconv.Itoa(got) != args[0] {
-		ts.Fatalf("exit code %d, want %s", got, args[0])
-	}
+	ts.Check(err)
+	return "0"
 }
 
 func call(ts *testscript.TestScript, args []string) {
@@ -262,9 +350,14 @@ func take(ts *testscript.TestScript, args []string) {
 }
 
 func await(ts *testscript.TestScript, args []string) {
-	arguments(ts, args, 2, "await CODE PATH")
-	until(ts, strings.Join(args, " "), func() bool {
-		response, err := http.Get(ts.Getenv("URL") + args[1])
+	arguments(ts, args, 2, "await CODE PATH [as=TOKEN]")
+	until(ts, strings.Join(args[:2], " "), func() bool {
+		request, err := http.NewRequest(http.MethodGet, ts.Getenv("URL")+args[1], nil)
+		ts.Check(err)
+		if len(args) > 2 {
+			request.Header.Set("Authorization", "Bearer "+strings.TrimPrefix(args[2], "as="))
+		}
+		response, err := http.DefaultClient.Do(request)
 		ts.Check(err)
 		body, err := io.ReadAll(response.Body)
 		ts.Check(errors.Join(err, response.Body.Close()))

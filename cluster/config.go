@@ -48,6 +48,9 @@ type Config struct {
 	// Removed must be cheap, and is asked for every connection. Both are optional; without them an id could come back.
 	Bury    func(nodeID string) []byte
 	Removed func(nodeID string) bool
+	// Admitted says whether the machine knows the node as a member that was admitted and not removed; true while it knows
+	// no member at all. It must be cheap, and is asked for every connection. Optional: without it every node is.
+	Admitted func(nodeID string) bool
 	// Announce returns what peers shall know about this node; optional, asked about once a second.
 	Announce func() Announcement
 	// DigestAt returns the machine's digest at a recent entry. With it, only nodes of equal state are promoted. Optional.
@@ -143,6 +146,9 @@ func (c Config) complete() (Config, error) {
 	setDefault(&c.Timing.Probation, 10*time.Second)
 	if c.Removed == nil {
 		c.Removed = func(string) bool { return false }
+	}
+	if c.Admitted == nil {
+		c.Admitted = func(string) bool { return true }
 	}
 	setDefault(&c.LogBudget, 1<<30)
 	setDefault(&c.Limits.Requests, 16384)

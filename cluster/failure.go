@@ -46,10 +46,18 @@ func (f *failure) halt(err error, closed bool) error {
 // storageCall runs one call on raft.db under a watchdog and returns its error.
 // A fault or panic in the mapped file, which a shrunken or damaged file provokes, becomes an error too.
 func storageCall(f *failure, limit time.Duration, name string, observe func(string, time.Duration), call func() error) (err error) {
-	watchdog := time.AfterFunc(limit, func() {
-		f.raise(fmt.Errorf("raft log: %s has been stuck for %s", name, limit))
+	// Two clocks, one behind the other: a process that was paused, as a machine that moves to another host is, wakes up
+	// with the first one run out, and with a call that ends at once.
+	var ended atomic.Bool
+	watchdog := time.AfterFunc(limit-limit/10, func() {
+		time.AfterFunc(limit/10, func() {
+			if !ended.Load() {
+				f.raise(fmt.Errorf("raft log: %s has been stuck for %s", name, limit))
+			}
+		})
 	})
 	defer watchdog.Stop()
+	defer ended.Store(true)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {

@@ -102,6 +102,14 @@ func (c *Cluster) Transfer(ctx context.Context, id string) error {
 
 // submit carries a change out here or lets the leader do it.
 func (c *Cluster) submit(ctx context.Context, asked change) (uint64, error) {
+	index, err := c.submitOnce(ctx, asked)
+	if errors.Is(err, errLeaderChanged) {
+		return c.submitAgain(ctx, asked)
+	}
+	return index, err
+}
+
+func (c *Cluster) submitOnce(ctx context.Context, asked change) (uint64, error) {
 	if c.raft().State() == raft.Leader {
 		return c.change(ctx, asked)
 	}

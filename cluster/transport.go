@@ -19,13 +19,14 @@ const snapshotScale = 4 << 20
 // maxPool is how many idle connections to one peer are kept.
 const maxPool = 3
 
-// transport is raft's network transport, with four differences.
+// transport is raft's network transport, with five differences.
 //
 //   - Heartbeats take the same road as every other call. Beside raft's main goroutine they change term and state under a
 //     running leader or candidate, and logs diverge. The embedded type keeps pre-vote and close.
 //   - A peer is called by id and address, and must prove its id.
 //   - A call is refused unless it names the node that its connection proved. So each accepted connection has its own reader.
 //   - Calls that bring entries wait at the valve.
+//   - A pipeline ends with its first refusal.
 type transport struct {
 	*raft.NetworkTransport                        // outgoing calls
 	snapshots              *raft.NetworkTransport // outgoing snapshots, nil without a port
@@ -87,7 +88,11 @@ func (t *transport) target(id raft.ServerID, address raft.ServerAddress) raft.Se
 
 // AppendEntriesPipeline opens a connection for several calls in flight.
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, address raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, address))
+	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, t.target(id, address))
+	if err != nil {
+		return nil, err
+	}
+	return newPipeline(inner), nil
 }
 
 // AppendEntries sends entries or a heartbeat.

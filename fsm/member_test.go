@@ -35,6 +35,9 @@ func TestATokenLetsOneNodeIn(t *testing.T) {
 	p.admit(fsm.Admission{Node: "node-2", Token: "00"}, fsm.ErrTokenInvalid)
 	fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: "aa", Lifetime: store.Hour})
 	fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: "bb", Lifetime: store.Hour, Node: "node-3"})
+	p.AsNode(func() {
+		fsmtest.Must(p.Machine, fsm.Announce, fsm.Announcement{Node: "node-1", Address: "a:1", Seen: fsm.Announced{Boots: 1}})
+	})
 	p.admit(fsm.Admission{Node: "node-1", Token: "aa"}, fsm.ErrMemberExists) // and keeps the token
 	p.admit(fsm.Admission{Node: "node-2", Token: "bb"}, fsm.ErrTokenInvalid) // it is another's
 	p.admit(fsm.Admission{Node: "node-2", Token: "aa", Address: "b:1"})
@@ -44,6 +47,22 @@ func TestATokenLetsOneNodeIn(t *testing.T) {
 		p.Equal(len(fsm.Members(v)), 3)
 		m, known := fsm.MemberOf(v, "node-2")
 		p.Equal([]any{known, m.Address, m.Admitted != 0}, []any{true, "b:1", true})
+	})
+}
+
+// A join that was refused behind the admission must not cost the id.
+func TestANodeNobodyHasHeardOfMayTryAgain(t *testing.T) {
+	p := founded(t)
+	for _, hash := range []store.ID{"aa", "bb"} {
+		fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: hash, Lifetime: store.Hour})
+	}
+	p.admit(fsm.Admission{Node: "node-2", Token: "aa", Address: "taken:1"})
+	p.admit(fsm.Admission{Node: "node-2", Token: "aa", Address: "b:1"}, fsm.ErrTokenInvalid)
+	p.admit(fsm.Admission{Node: "node-2"}, fsm.ErrMemberExists)
+	p.admit(fsm.Admission{Node: "node-2", Token: "bb", Address: "b:1"})
+	p.Read(func(v *store.View) {
+		m, _ := fsm.MemberOf(v, "node-2")
+		p.Equal(m.Address, "b:1")
 	})
 }
 

@@ -63,7 +63,8 @@ type Admission struct {
 }
 
 // Admit makes a node known. It uses up the token; the founder of a cluster needs
-// none. An id that was removed is refused for good.
+// none. A node that was admitted and never heard of may try again with another
+// token. An id that was removed is refused for good.
 var Admit = Command[Admission, Nothing]{
 	Name: "system.admit/1", System: true,
 	Rejects: Rejections{ErrNotPermitted, ErrTokenInvalid, ErrMemberRemoved, ErrMemberExists},
@@ -73,10 +74,11 @@ func admit(ctx *Context, c Admission) (Nothing, error) {
 	if ctx.Actor.Kind != Node {
 		return Nothing{}, ErrNotPermitted
 	}
-	if m, known := MemberOf(ctx, c.Node); known {
-		if m.Removed != 0 {
-			return Nothing{}, ErrMemberRemoved
-		}
+	m, known := MemberOf(ctx, c.Node)
+	switch {
+	case known && m.Removed != 0:
+		return Nothing{}, ErrMemberRemoved
+	case known && (m.Seen.Boots > 0 || c.Token == ""):
 		return Nothing{}, ErrMemberExists
 	}
 	if c.Token != "" || len(Members(ctx)) > 0 {

@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -71,10 +72,34 @@ func (o *AdminOptions) backup(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(trailer, sum)
 	case !started.done:
 		w.Header().Del("Trailer")
-		http.Error(w, err.Error(), http.StatusConflict)
+		o.refuseBackup(w, err)
 	default:
 		o.Logger.Error("backup failed", "err", err)
 		panic(http.ErrAbortHandler) // the client sees that the stream was cut
+	}
+}
+
+// refuseBackup answers before anything was written. What no operator has caused
+// is logged and not told.
+func (o *AdminOptions) refuseBackup(w http.ResponseWriter, err error) {
+	status, problem := http.StatusInternalServerError, map[string]any{"code": api.CodeInternal, "title": "The backup was not made."}
+	if refusal, known := fsm.AsRejection(err); known {
+		status = http.StatusConflict
+		if refusal.Kind == fsm.Invalid {
+			status = http.StatusUnprocessableEntity
+		}
+		problem["code"] = refusal.Code
+		if reason, ok := refusal.Detail("reason"); ok {
+			problem["reason"] = reason.Text
+		}
+	} else {
+		o.Logger.Error("backup failed", "err", err)
+	}
+	problem["status"] = status
+	w.Header().Set("Content-Type", api.ProblemDetailsMedia)
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(problem); err != nil {
+		o.Logger.Warn("a refusal was not sent", "err", err)
 	}
 }
 

@@ -41,6 +41,7 @@ var rules = []rule{
 	{"http", list("http/... fsm/... store"), list("github.com/swaggest/swgui/...")},
 	{"node/task", list("fsm/... store ledgerchain"), nil},
 	{"node/bench", nil, list("go.etcd.io/bbolt/...")},
+	{"node/rig", list("node http/admin"), list("github.com/anishathalye/porcupine")},
 	{"node", list("..."), list("...")},
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"coffer/fsm"
 	"coffer/fsm/modules"
+	"coffer/http/admin"
 	"coffer/snapshot"
 	"coffer/store"
 )
@@ -25,17 +25,35 @@ func (n *Node) Backup(ctx context.Context, to io.Writer, recipients []string) (s
 	hash := sha256.New()
 	summary, err := n.snaps.Backup(ctx, io.MultiWriter(to, hash), recipients, nil)
 	if err != nil {
-		return "", err
+		return "", backupError(err)
 	}
 	n.logger.Info("backup made", "index", summary.Header.Index, "bytes", summary.Bytes, "sha256", hex.EncodeToString(summary.SHA256[:]))
 	n.metrics.backups.SetToCurrentTime()
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
+// backupError says in the words of the admin API why no backup is made.
+func backupError(err error) error {
+	for cause, answer := range map[error]*fsm.Rejection{
+		snapshot.ErrBusy: admin.ErrBackupBusy, snapshot.ErrNoSpace: admin.ErrBackupRoom, snapshot.ErrRecipient: admin.ErrRecipient,
+	} {
+		if errors.Is(err, cause) {
+			return answer.With(fsm.Text("reason", err.Error()))
+		}
+	}
+	return err
+}
+
 // CreateBackup asks a running node for a backup and leaves it in a file, which
 // appears when it is whole and durable.
 func CreateBackup(ctx context.Context, dataDir, path string, recipients []string, terminal *os.File) (sum string, err error) {
-	file, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return "", errors.Join(refused("%s exists: a backup is never overwritten", path), err)
+	}
+	file, err := os.OpenFile(path+unfinished, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return "", refused("%s exists: another backup writes it, or one has left it behind", path+unfinished)
+	}
 	if err != nil {
 		return "", fmt.Errorf("make backup: %w", err)
 	}
@@ -78,7 +96,7 @@ type BackupReport struct {
 
 func reportOf(path string, h snapshot.Header, encrypted bool) BackupReport {
 	return BackupReport{
-		File: path, Encrypted: encrypted, ClusterID: h.ClusterID, LedgerID: h.Chain.LedgerID, Epoch: h.Epoch, Index: h.Index, Term: h.Term,
+		File: path, Encrypted: encrypted, ClusterID: h.ClusterID, LedgerID: h.Chain.LedgerID, Epoch: max(snapshot.FirstEpoch, h.Epoch), Index: h.Index, Term: h.Term,
 		Time: h.Time.Std(), Version: h.Version, Digest: hex.EncodeToString(h.Digest[:]), Entries: h.Chain.Entries,
 		Head: hex.EncodeToString(h.Chain.Head[:]), Root: hex.EncodeToString(h.Chain.Root[:]),
 	}
@@ -91,7 +109,7 @@ func InspectBackup(path string, secrets []string) (r BackupReport, err error) {
 		return r, Usage{err}
 	}
 	h, encrypted, err := snapshot.Inspect(file, secrets)
-	return reportOf(path, h, encrypted), errors.Join(err, file.Close())
+	return reportOf(path, h, encrypted), errors.Join(containerError(err), file.Close())
 }
 
 // VerifyBackup recomputes everything in a container that can be: the frames, the
@@ -116,68 +134,12 @@ func VerifyBackup(ctx context.Context, path string, secrets []string, salt Secre
 	r = reportOf(path, summary.Header, len(secrets) > 0)
 	r.SHA256, r.Bytes, r.Sums, r.Rows = hex.EncodeToString(summary.SHA256[:]), summary.Bytes, summary.Footer.Sums, summary.Footer.Counts
 	r.Verified = err == nil
-	return r, errors.Join(err, file.Close())
+	return r, errors.Join(containerError(err), file.Close())
 }
 
 // Print writes the report as JSON, for people and programs alike.
 func (r BackupReport) Print(out io.Writer) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
-}
-
-// RestoreFlags are those of `coffer backup restore`.
-type RestoreFlags struct {
-	DataDir     string
-	File        string
-	Secrets     []string
-	Salt        Secret
-	SameCluster bool   // keep the cluster's id; its old nodes must never start again
-	Epoch       uint32 // with SameCluster, above that of every node
-	Advertise   string // of the cluster port; empty for a node without peers
-	Terminal    *os.File
-}
-
-// RestoreBackup makes the directory of a sole voter from a container. It is a
-// new cluster unless the flags say that the old one is gone.
-func RestoreBackup(ctx context.Context, f RestoreFlags) (r BackupReport, err error) {
-	schema, err := fsm.Schema(modules.All())
-	if err != nil {
-		return r, err
-	}
-	r, err = InspectBackup(f.File, f.Secrets)
-	if err != nil {
-		return r, err
-	}
-	d, err := emptyDataDir(f.DataDir)
-	if err != nil {
-		return r, err
-	}
-	d.Identity = Identity{NodeID: "node-" + randomHex(4), ClusterID: randomHex(16), LedgerID: r.LedgerID}
-	if f.SameCluster {
-		d.Identity.ClusterID = r.ClusterID
-	}
-	address := f.Advertise
-	if address == "" {
-		address = d.Identity.NodeID
-	}
-	file, err := os.Open(f.File)
-	if err != nil {
-		return r, errors.Join(Usage{err}, d.close())
-	}
-	bar := newBar(f.Terminal)
-	summary, applied, err := snapshot.Restore(ctx, file, snapshot.Restoration{
-		DataDir: f.DataDir, Ignore: []string{lockFile}, Schema: schema, Stamp: d.Identity.stamp(), Sums: Sums, Newest: fsm.NewestVersion,
-		Secrets: f.Secrets, ClusterID: d.Identity.ClusterID, SameCluster: f.SameCluster, Epoch: f.Epoch,
-		NodeID: d.Identity.NodeID, Address: address, Check: checkState(ctx, f.Salt),
-		Progress: func(step string, done, total int64) { bar.show(step, uint64(done), uint64(max(0, total))) },
-	})
-	bar.clear()
-	if err == nil {
-		r.SHA256, r.Bytes, r.Verified, r.Epoch, r.ClusterID = hex.EncodeToString(summary.SHA256[:]), summary.Bytes, true, applied.Epoch, d.Identity.ClusterID
-		err = d.save()
-	}
-	return r, errors.Join(err, file.Close(), d.close())
+	return PrintJSON(out, r)
 }
 
 // checkState is what a container's rows mean, checked as `coffer verify` does.
@@ -202,8 +164,35 @@ func checkState(ctx context.Context, salt Secret) func(*store.DB) error {
 				wrong = append(wrong, fmt.Errorf("%s: %s", c.Name, problem))
 			}
 		}
-		return errors.Join(wrong...)
+		if len(wrong) == 0 {
+			return nil
+		}
+		return &unsound{v.report.Code(), errors.Join(wrong...)}
 	}
+}
+
+// unsound is what a check has found in a container that is whole.
+type unsound struct {
+	code int
+	err  error
+}
+
+func (u *unsound) Error() string { return u.err.Error() }
+
+// VerifyCode is the exit code of a verified container, in the family of verify.
+func VerifyCode(err error) int {
+	var usage Usage
+	var found *unsound
+	var refusal *RefusedError
+	switch {
+	case err == nil:
+		return VerifyOK
+	case errors.As(err, &found):
+		return found.code
+	case errors.As(err, &usage), !errors.As(err, &refusal):
+		return VerifyUsage
+	}
+	return VerifyDamaged
 }
 
 // ReadBackupKeys reads the secret keys of encrypted backups, one a line; lines
@@ -248,28 +237,4 @@ func ReadSalt(path string, lookup func(string) (string, bool)) (Secret, error) {
 		return "", Usage{err}
 	}
 	return Secret(strings.TrimSuffix(string(text), "\n")), nil
-}
-
-// Compact writes the state of a stopped node anew. It returns the sizes before
-// and after in bytes.
-func Compact(ctx context.Context, dir string, terminal *os.File) (before, after int64, err error) {
-	id, err := readIdentity(dir)
-	if err != nil {
-		return 0, 0, err
-	}
-	lock, err := lockDir(dir, os.O_RDWR)
-	if err != nil {
-		return 0, 0, err
-	}
-	schema, err := fsm.Schema(modules.All())
-	if err != nil {
-		return 0, 0, errors.Join(err, lock.Close())
-	}
-	bar := newBar(terminal)
-	before, after, err = snapshot.Compact(ctx, snapshot.Compaction{
-		DataDir: dir, Schema: schema, Stamp: id.stamp(),
-		Progress: func(step string, done, total int64) { bar.show(step, uint64(done), uint64(max(0, total))) },
-	})
-	bar.clear()
-	return before, after, errors.Join(err, lock.Close())
 }

@@ -35,6 +35,9 @@ type Config struct {
 	DiskReserve int64         `name:"disk-reserve" env:"COFFER_DISK_RESERVE" default:"67108864" help:"Bytes of free disk below which the node stops; business writes stop at four times that. 0 does not look."`
 	MaxMemory   int64         `name:"max-memory" env:"COFFER_MAX_MEMORY" default:"805306368" help:"Soft limit of the process's heap in bytes; 0 is none."`
 
+	// Probation is for rehearsals and tests: a cluster that nobody can bring up in seconds is not rehearsed.
+	Probation time.Duration `name:"probation" env:"COFFER_PROBATION" default:"10s" hidden:"" help:"How long a node must be healthy before it may vote. Shorter only in rehearsals."`
+
 	Mode        string            `kong:"-"` // settings.Development or settings.Production
 	Secrets     Secrets           `kong:"-"`
 	Environment map[string]string `kong:"-"` // wishes for settings, by name
@@ -67,6 +70,7 @@ func (c *Config) validate() error {
 	require(c.LogBudget >= 64<<20, "--log-budget %d is below 64 MiB", c.LogBudget)
 	require(c.MaxMemory == 0 || c.MaxMemory >= 128<<20, "--max-memory %d is below 128 MiB", c.MaxMemory)
 	require(c.DrainDelay >= 0 && c.DrainDelay <= time.Minute, "--drain-delay %v is not between 0 and 1m", c.DrainDelay)
+	require(c.Probation >= 0 && c.Probation <= time.Hour, "--probation %v is not between 0 and 1h", c.Probation)
 	require(c.Mode == settings.Development || c.Mode == settings.Production,
 		"AEVION_ENV %q is neither %s nor %s", c.Mode, settings.Development, settings.Production)
 	mistakes = append(mistakes, c.checkAddress())

@@ -24,15 +24,30 @@ type Identity struct {
 	// Started is set once the node has opened its files: from then on they must
 	// be there.
 	Started bool `json:"started"`
+	// Epoch says why the directory was made anew, for the record that its first
+	// leader makes; nil if it was not.
+	Epoch *EpochNote `json:"epoch,omitempty"`
+}
+
+// EpochNote is what began an epoch: a restore or a recovery.
+type EpochNote struct {
+	Number uint32 `json:"number"`
+	Reason string `json:"reason"`
 }
 
 // stamp binds state.db to its directory and to every id in node.json.
 func (i Identity) stamp() []byte { return []byte(i.ClusterID + "/" + i.NodeID + "/" + i.LedgerID) }
 
 // RefusedError says why a data directory is not opened. An operator decides.
-type RefusedError struct{ Reason string }
+type RefusedError struct {
+	Reason string
+	cause  error // may be nil
+}
 
 func (e *RefusedError) Error() string { return "refused: " + e.Reason }
+
+// Unwrap returns what was found.
+func (e *RefusedError) Unwrap() error { return e.cause }
 
 func refused(format string, values ...any) error {
 	return &RefusedError{Reason: fmt.Sprintf(format, values...)}
@@ -85,10 +100,8 @@ func emptyDataDir(path string) (*dataDir, error) {
 		return nil, err
 	}
 	d := &dataDir{path: path, lock: lock}
-	for _, name := range []string{identityFile, stateFile, logFile, secretsDir} {
-		if d.has(name) {
-			return nil, errors.Join(refused("%s is not empty: it holds %s", path, name), d.close())
-		}
+	if name, found := d.hasFiles(); found {
+		return nil, errors.Join(refused("%s is not empty: it holds %s", path, name), d.close())
 	}
 	return d, nil
 }

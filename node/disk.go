@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -94,7 +95,7 @@ func (d disk) release() error {
 func (n *Node) guardDisk() {
 	ticker := time.NewTicker(diskStep)
 	defer ticker.Stop()
-	told := false
+	var raising atomic.Bool
 	for {
 		select {
 		case <-n.stopping:
@@ -105,12 +106,20 @@ func (n *Node) guardDisk() {
 		case n.disk.full():
 			n.giveUp()
 			return
-		case n.disk.low() && !told:
-			told = n.raise(fsm.NoSpace, fmt.Sprintf("%d bytes are left", n.disk.free()))
-		case !n.disk.low():
-			told = false
+		case n.disk.low() && !n.told(fsm.NoSpace) && raising.CompareAndSwap(false, true):
+			go func() { // the disk goes on filling meanwhile
+				defer raising.Store(false)
+				n.raise(fsm.NoSpace, fmt.Sprintf("%d bytes are left", n.disk.free()))
+			}()
 		}
 	}
+}
+
+// told tells whether the cluster knows of a condition of this node.
+func (n *Node) told(kind string) bool {
+	v := n.db.Latest()
+	defer v.Close()
+	return alarmed(v, kind, n.dir.Identity.NodeID)
 }
 
 // giveUp ends the node with room to spare, its leadership handed over.

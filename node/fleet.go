@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -166,30 +168,55 @@ func (f *fleet) start(m *member) (err error) {
 	}
 	m.process = exec.Command(f.program, "dev", "--data-dir", m.dir, "--http-addr", m.http, "--cluster-addr", m.cluster, "--no-access-log")
 	m.process.Stdout, m.process.Stderr = m.log, m.log
-	// A Ctrl-C goes to the whole group of the terminal: this process alone takes it.
-	m.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := m.process.Start(); err != nil {
-		return errors.Join(err, m.log.Close())
-	}
+	// A Ctrl-C goes to the whole group of the terminal: this process alone takes
+	// it. If this process is killed, the nodes are asked to stop.
+	m.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	started := make(chan error)
 	f.running.Go(func() {
-		err := m.process.Wait()
+		// A child outlives the thread that has started it no longer than this says.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := m.process.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		err = m.process.Wait()
 		f.ended <- fmt.Errorf("%s has ended (%v): see %s", m.id, err, m.log.Name())
 		_ = m.log.Close() // the process wrote to it, not this one
 	})
+	if err := <-started; err != nil {
+		return errors.Join(err, m.log.Close())
+	}
 	return nil
 }
 
-// await waits until a node serves.
+// tellAfter is how long a fleet waits for a node without a word.
+const tellAfter = 5 * time.Second
+
+// await waits until a node serves, and says why it does not if that takes long.
 func (f *fleet) await(ctx context.Context, m *member) error {
+	tell := time.Now().Add(tellAfter)
 	for {
 		status, err := NewOperator(m.dir).Status(ctx)
 		if err == nil && len(status.Reasons) == 0 {
 			return nil
 		}
+		if time.Now().After(tell) {
+			tell = tell.Add(tellAfter)
+			fmt.Fprintf(f.out, "%s is not ready: %s\n", m.id, whyNot(status.Reasons, err))
+		}
 		if err := pause(ctx, f.ended, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+func whyNot(reasons []string, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(reasons, ", ")
 }
 
 // greet says where everything is.

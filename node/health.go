@@ -10,6 +10,20 @@ import (
 
 // Reasons lists why this node is not ready to serve; empty means ready.
 func (n *Node) Reasons() []string {
+	reasons := n.impediments()
+	for _, alarm := range n.alarms() {
+		// What ails another node alone does not stop this one.
+		everybody := alarm.Kind == fsm.NoSpace || alarm.Kind == fsm.Diverged
+		if everybody || alarm.Node == n.dir.Identity.NodeID {
+			reasons = append(reasons, fmt.Sprintf("alarm %s of %s", alarm.Kind, alarm.Node))
+		}
+	}
+	return reasons
+}
+
+// impediments are the reasons that end by themselves or never; an alarm is ended
+// by an operator, who needs a running node for it.
+func (n *Node) impediments() []string {
 	var reasons []string
 	add := func(bad bool, format string, values ...any) {
 		if bad {
@@ -26,9 +40,6 @@ func (n *Node) Reasons() []string {
 	status := n.cluster.Status()
 	add(status.Leader == "", "no leader")
 	add(status.State == "Leader" && !n.prepared.Load(), "this leader has not begun its term")
-	for _, alarm := range n.alarms() {
-		add(true, "alarm %s of %s", alarm.Kind, alarm.Node)
-	}
 	return reasons
 }
 
@@ -41,7 +52,7 @@ func (n *Node) alarms() []fsm.Alarm {
 // startLimit is how long a node may take to become ready.
 const startLimit = 2 * time.Minute
 
-// awaitReady waits until nothing speaks against serving. Without a limit it waits
+// awaitReady waits until nothing but alarms speaks against serving. Without a limit it waits
 // as long as the context lasts.
 func (n *Node) awaitReady(ctx context.Context, limit time.Duration) error {
 	if limit > 0 {
@@ -54,7 +65,7 @@ func (n *Node) awaitReady(ctx context.Context, limit time.Duration) error {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		reasons := n.Reasons()
+		reasons := n.impediments()
 		if len(reasons) == 0 {
 			return nil
 		}

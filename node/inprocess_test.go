@@ -44,7 +44,7 @@ func (j *journalled) String() string {
 
 // host starts a node on a directory. It flushes only when told to, so that a
 // test decides what is in state.db.
-func host(t testing.TB, dir string) (*hosted, error) {
+func host(t testing.TB, dir string, change ...func(*Config)) (*hosted, error) {
 	t.Helper()
 	h := &hosted{log: &journalled{}}
 	h.code.Store(-1)
@@ -66,14 +66,17 @@ func host(t testing.TB, dir string) (*hosted, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, edit := range change {
+		edit(&c)
+	}
 	h.Node, err = Start(t.Context(), c)
 	return h, err
 }
 
 // mustHost starts a node that has to start.
-func mustHost(t testing.TB, dir string) *hosted {
+func mustHost(t testing.TB, dir string, change ...func(*Config)) *hosted {
 	t.Helper()
-	h, err := host(t, dir)
+	h, err := host(t, dir, change...)
 	if err != nil {
 		t.Fatal(err)
 	}

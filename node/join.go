@@ -49,7 +49,8 @@ func initAs(f InitFlags, nodeID string) (Identity, error) {
 	if err == nil {
 		err = d.saveCredentials(files)
 	}
-	return d.Identity, errors.Join(err, d.close())
+	err = errors.Join(err, d.close())
+	return d.Identity, err
 }
 
 // JoinFlags are those of `coffer join`.
@@ -88,7 +89,8 @@ func Join(ctx context.Context, f JoinFlags) (Identity, error) {
 	if f.NodeID == "" {
 		f.NodeID = "node-" + randomHex(4)
 	}
-	return d.Identity, errors.Join(d.join(ctx, f, token), d.close())
+	err = errors.Join(d.join(ctx, f, token), d.close())
+	return d.Identity, err
 }
 
 func (d *dataDir) join(ctx context.Context, f JoinFlags, token cluster.Token) error {
@@ -117,13 +119,30 @@ func (d *dataDir) join(ctx context.Context, f JoinFlags, token cluster.Token) er
 	if err := d.keepSecrets(brought); err != nil {
 		return err
 	}
-	d.Identity = Identity{NodeID: f.NodeID, ClusterID: token.ClusterID, LedgerID: brought.LedgerID, Joined: true}
-	if err := d.save(); err != nil {
+	files := credentialFiles{authority: reply.Authority, authorityKey: brought.AuthorityKey, key: encoded, certificate: reply.Certificate}
+	if err := files.check(token); err != nil {
+		return fmt.Errorf("the reply of %s: %w", f.Peer, err)
+	}
+	if err := d.saveCredentials(files); err != nil {
 		return err
 	}
-	return d.saveCredentials(credentialFiles{
-		authority: reply.Authority, authorityKey: brought.AuthorityKey, key: encoded, certificate: reply.Certificate,
-	})
+	// Last: with it, the directory is a node's.
+	d.Identity = Identity{NodeID: f.NodeID, ClusterID: token.ClusterID, LedgerID: brought.LedgerID, Joined: true}
+	return d.save()
+}
+
+// check makes sure that the credentials hold and are of the cluster that the
+// token names.
+func (f credentialFiles) check(token cluster.Token) error {
+	authority, err := cluster.Fingerprint(f.authority)
+	if err != nil {
+		return err
+	}
+	if authority != token.Authority {
+		return errors.New("another authority than the token's")
+	}
+	_, err = f.credentials(time.Now())
+	return err
 }
 
 // fit refuses a salt that is not the cluster's before anything is replicated.
@@ -164,7 +183,10 @@ func (n *Node) NewToken(caller fsm.Caller, nodeID string, lifetime time.Duration
 	_, err = fsm.CreateToken.Submit(caller, n, fsm.TokenCreated{
 		Hash: store.ID(n.tokenHash(token.Secret)), Node: nodeID, Lifetime: lifetime.Microseconds(),
 	})
-	return token.String(), err
+	if err != nil {
+		return "", err
+	}
+	return token.String(), nil
 }
 
 // admit lets a node in that brings a good token: it is remembered for good,

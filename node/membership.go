@@ -62,7 +62,13 @@ func (n *Node) Change(ctx context.Context, c admin.MemberChange) (index uint64, 
 		}
 		previous := uint64(c.PrevIndex)
 		for _, id := range c.Nodes {
-			if index, err = change(ctx, previous, id); err != nil {
+			if c.Verb == "remove" && !n.inMembership(id) {
+				_, err = fsm.RemoveMember.Submit(n.self(ctx), n, fsm.Removal{Node: id}) // admitted, but never added
+				index = n.cluster.Membership().Index
+			} else {
+				index, err = change(ctx, previous, id)
+			}
+			if err != nil {
 				break
 			}
 			previous = index
@@ -71,6 +77,15 @@ func (n *Node) Change(ctx context.Context, c admin.MemberChange) (index uint64, 
 		return 0, fmt.Errorf("unknown change %q", c.Verb)
 	}
 	return index, changeError(err)
+}
+
+func (n *Node) inMembership(id string) bool {
+	for _, m := range n.cluster.Membership().Members {
+		if m.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // Transfer lets another voter lead.
@@ -87,6 +102,7 @@ func changeError(err error) error {
 		{cluster.ErrMembershipChanged, admin.ErrMembershipChanged},
 		{cluster.ErrUnsafeChange, admin.ErrUnsafeChange},
 		{cluster.ErrNotEligible, admin.ErrNotEligible},
+		{fsm.ErrMemberUnknown, admin.ErrNotEligible},
 	} {
 		if errors.Is(err, known.cause) {
 			return known.answer.With(fsm.Text("reason", err.Error()))

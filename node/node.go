@@ -121,6 +121,9 @@ func (n *Node) start(ctx context.Context) error {
 }
 
 func (n *Node) sayReady() {
+	for _, alarm := range n.alarms() {
+		n.logger.Error("an alarm is raised", "kind", alarm.Kind, "about", alarm.Node, "reason", alarm.Reason)
+	}
 	n.logger.Info("ready", "url", n.URL(), "node", n.dir.Identity.NodeID, "mode", n.config.Mode, "dataDir", n.config.DataDir)
 }
 
@@ -210,8 +213,10 @@ func (n *Node) openState() error {
 
 // checkState refuses a state that was written under another salt, and names
 // both: it must not look like a broken chain.
-func (n *Node) checkState() error {
-	v := n.db.Latest()
+func (n *Node) checkState() error { return checkSalt(n.db, n.salt) }
+
+func checkSalt(db *store.DB, salt *ledgerchain.Salt) error {
+	v := db.Latest()
 	defer v.Close()
 	state, err := ledgerchain.StateOf(v)
 	if errors.Is(err, ledgerchain.ErrNotFounded) {
@@ -220,11 +225,11 @@ func (n *Node) checkState() error {
 	if err != nil {
 		return err
 	}
-	if own := n.salt.ID(); !state.Head.AnySalt && state.Head.SaltID != own {
+	if own := salt.ID(); !state.Head.AnySalt && state.Head.SaltID != own {
 		return refused("the chain was written under salt %s, VEILNETX_SALT is %s", state.Head.SaltID, own)
 	}
-	if named, ok := fsm.ClusterOf(v); ok && state.Head.AnySalt && named.SaltID != n.salt.ID() {
-		return refused("the ledger was founded under salt %s, VEILNETX_SALT is %s", named.SaltID, n.salt.ID())
+	if named, ok := fsm.ClusterOf(v); ok && state.Head.AnySalt && named.SaltID != salt.ID() {
+		return refused("the ledger was founded under salt %s, VEILNETX_SALT is %s", named.SaltID, salt.ID())
 	}
 	return nil
 }
@@ -241,6 +246,7 @@ func (n *Node) openCluster() error {
 	if n.config.WAN {
 		timing = cluster.WAN()
 	}
+	timing.Probation = n.config.Probation
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID:    n.dir.Identity.NodeID,
 		ClusterID: n.dir.Identity.ClusterID,
@@ -256,6 +262,7 @@ func (n *Node) openCluster() error {
 		Backlog:   n.db.Unflushed,
 		Bury:      n.bury,
 		Removed:   n.removed,
+		Admitted:  n.admitted,
 		Announce:  n.announcement,
 		DigestAt:  n.digestAt,
 		LogBudget: n.config.LogBudget,
@@ -331,6 +338,7 @@ func (n *Node) Stop(ctx context.Context) error {
 
 // stop closes what is open: HTTP, cluster, store, directory.
 func (n *Node) stop(ctx context.Context) error {
+	n.once.Do(func() { close(n.stopping) })
 	var failures []error
 	if n.server != nil {
 		failures = append(failures, n.server.stop(ctx))

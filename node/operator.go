@@ -107,7 +107,7 @@ func refusal(status int, body []byte) error {
 		text += " (" + problem.Code + ")"
 	}
 	switch {
-	case status == http.StatusForbidden:
+	case status == http.StatusForbidden, status == http.StatusConflict:
 		return refused("%s", text)
 	case status < http.StatusInternalServerError:
 		return Usage{errors.New(text)}

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"coffer/fsm"
 	"coffer/fsm/ledger"
 	"coffer/fsm/modules"
+	"coffer/fsm/settings"
 	"coffer/snapshot"
 	"coffer/store"
 )
@@ -43,10 +45,39 @@ func (n *Node) stream() (raft.StreamLayer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", n.config.Cluster, err)
 	}
-	n.port, err = cluster.Listen(cluster.PortConfig{
+	port, err := cluster.Listen(cluster.PortConfig{
 		Listener: listener, Advertise: n.config.Advertise, Credentials: credentials, Join: n.admit, Logger: n.logger,
+		Dial: n.relay(),
 	})
-	return n.port, err
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	n.port = port
+	return port, nil
+}
+
+// relayVariable names the environment variable that tests of faults set: a
+// development node then dials every peer through this address and says first, in
+// a line of its own, which peer it wants. Peers prove their ids as ever.
+const relayVariable = "COFFER_TEST_RELAY"
+
+// relay dials peers through the relay of a test; nil without one.
+func (n *Node) relay() func(ctx context.Context, nodeID, address string) (net.Conn, error) {
+	through := os.Getenv(relayVariable)
+	if through == "" || n.config.Mode != settings.Development {
+		return nil
+	}
+	return func(ctx context.Context, nodeID, address string) (net.Conn, error) {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, "tcp", through)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := fmt.Fprintf(conn, "%s %s\n", nodeID, address); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
+	}
 }
 
 // rotate takes new credentials at every SIGHUP until the node stops. The old
@@ -127,6 +158,15 @@ func (n *Node) removed(nodeID string) bool {
 	v := n.db.Latest()
 	defer v.Close()
 	return fsm.Removed(v, nodeID)
+}
+
+// admitted tells whether an id was let in and not removed. A state that knows no
+// member, such as that of a node that has just joined, takes everybody's word.
+func (n *Node) admitted(nodeID string) bool {
+	v := n.db.Latest()
+	defer v.Close()
+	m, known := fsm.MemberOf(v, nodeID)
+	return known && m.Removed == 0 || len(fsm.Members(v)) == 0
 }
 
 // announcement is what peers shall know about this node.

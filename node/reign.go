@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"coffer/fsm"
 	"coffer/fsm/settings"
@@ -15,9 +16,8 @@ import (
 // reign is what this node does while it leads: found a new cluster, submit the
 // wishes of its environment, then run the leader tasks.
 func (n *Node) reign(ctx context.Context) {
-	for _, step := range []func(context.Context) error{n.found, n.admitSelf, n.wish} {
-		if err := step(ctx); err != nil {
-			n.reignFailed(ctx, err)
+	for _, step := range []func(context.Context) error{n.found, n.beginEpoch, n.admitSelf, n.wish} {
+		if !n.insist(ctx, step) {
 			return
 		}
 	}
@@ -26,11 +26,23 @@ func (n *Node) reign(ctx context.Context) {
 	task.Run(ctx, n.tasks(), lead{n}, n.logger)
 }
 
-// reignFailed reports why this leader could not begin. It does not try again
-// in this term: the next one does.
-func (n *Node) reignFailed(ctx context.Context, err error) {
-	if ctx.Err() == nil {
-		n.logger.Error("leadership could not begin", "err", err)
+// insist repeats a step until it succeeds or the leadership ends: a new leader
+// meets every client that was waiting, and may be busy.
+func (n *Node) insist(ctx context.Context, step func(context.Context) error) bool {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := step(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		n.logger.Error("leadership cannot begin yet", "err", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func Run(ctx context.Context, c Config, serving func(ctx context.Context, n *Nod
 		case err = <-n.ended:
 		}
 	}
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // before anybody can see that the node stops
 	limit := stopLimit + c.DrainDelay
 	defer time.AfterFunc(limit+time.Second, func() { c.exit(ExitFailed) }).Stop()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)

@@ -29,7 +29,7 @@ func VerifyCommand(ctx context.Context, f VerifyFlags, lookup func(string) (stri
 			return VerifyUsage, fmt.Errorf("--only %s is none of %s", name, strings.Join(CheckNames(), ", "))
 		}
 	}
-	salt, err := verifySalt(f, lookup)
+	salt, err := StoredSalt(f.DataDir, f.SaltFile, lookup)
 	if err != nil {
 		return VerifyUsage, err
 	}
@@ -54,20 +54,24 @@ func VerifyCommand(ctx context.Context, f VerifyFlags, lookup func(string) (stri
 	return report.Code(), nil
 }
 
-// verifySalt is the salt of a file, of the environment, or the one that
-// development has made; empty for none.
-func verifySalt(f VerifyFlags, lookup func(string) (string, bool)) (Secret, error) {
-	if f.SaltFile != "" {
-		text, err := os.ReadFile(f.SaltFile)
+// QuickChecks are those that read every file but recompute no history: pages,
+// rows, log and invariants.
+func QuickChecks() []string { return []string{"pages", "rows", "log", "invariants"} }
+
+// StoredSalt is the salt of a file, of the environment, or the one that
+// development has made in a data directory; empty for none.
+func StoredSalt(dir, file string, lookup func(string) (string, bool)) (Secret, error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
 		if err != nil {
-			return "", fmt.Errorf("--salt-file: %w", err)
+			return "", Usage{fmt.Errorf("--salt-file: %w", err)}
 		}
 		return Secret(strings.TrimSuffix(string(text), "\n")), nil
 	}
 	if salt, err := readSecret(lookup, saltNames...); err != nil || salt != "" {
 		return salt, err
 	}
-	return storedSecret(filepath.Join(f.DataDir, secretsDir, saltFile))
+	return storedSecret(filepath.Join(dir, secretsDir, saltFile))
 }
 
 // print writes one line per check, and what is wrong below it.

@@ -14,6 +14,9 @@ import (
 // ErrEncrypted is returned for an encrypted container that comes without a key.
 var ErrEncrypted = errors.New("the backup is encrypted: a key is needed")
 
+// ErrRecipient is returned for a recipient that is none.
+var ErrRecipient = errors.New("a recipient cannot be read")
+
 // encryptedTitle begins every file in the format of age-encryption.org.
 const encryptedTitle = "age-encryption.org/"
 
@@ -36,7 +39,7 @@ func encrypt(to io.Writer, recipients []string) (io.WriteCloser, error) {
 	}
 	parsed, err := age.ParseRecipients(strings.NewReader(strings.Join(recipients, "\n")))
 	if err != nil {
-		return nil, fmt.Errorf("read the recipients: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrRecipient, err)
 	}
 	sealed, err := age.Encrypt(to, parsed...)
 	if err != nil {

@@ -39,6 +39,10 @@ var ErrNotEmpty = errors.New("the data directory is not empty")
 
 const stateFile = "state.db"
 
+// FirstEpoch is that of a cluster before any restore or recovery; its states
+// record none.
+const FirstEpoch = 1
+
 // Restore makes the state file of a new cluster of one voter. The whole
 // container is verified before the file gets its name; until then a crash
 // leaves a directory that Clean empties. The log of that node must be created
@@ -107,11 +111,12 @@ func (o *Restoration) admit(h Header) (store.Applied, error) {
 	if h.ClusterID != o.ClusterID && o.SameCluster {
 		return applied, fmt.Errorf("%w: %s, not %s", ErrForeign, h.ClusterID, o.ClusterID)
 	}
+	past := max(FirstEpoch, h.Epoch)
 	if o.Epoch == 0 && !o.SameCluster {
-		o.Epoch = h.Epoch + 1
+		o.Epoch = past + 1
 	}
-	if o.Epoch <= h.Epoch {
-		return applied, fmt.Errorf("epoch %d is not above %d, the one of the container", o.Epoch, h.Epoch)
+	if o.Epoch <= past {
+		return applied, fmt.Errorf("%w: epoch %d is not above %d, the one of the container", ErrEpoch, o.Epoch, past)
 	}
 	applied.Epoch, applied.Installed = o.Epoch, true
 	applied.Membership, applied.MembershipIndex = soleVoter(o.NodeID, o.Address), applied.Index

@@ -121,7 +121,7 @@ func (v *Virtual) admit(h Header, meta *raft.SnapshotMeta) (store.Applied, error
 		return applied, fmt.Errorf("%w: %s, not %s", ErrForeign, h.ClusterID, v.config.Source.ClusterID)
 	}
 	if h.Index < meta.Index {
-		applied.Index, applied.Term, applied.Epoch = meta.Index, meta.Term, max(h.Epoch, own.Epoch)+1
+		applied.Index, applied.Term, applied.Epoch = meta.Index, meta.Term, max(FirstEpoch, h.Epoch, own.Epoch)+1
 		applied.Membership, applied.MembershipIndex = raft.EncodeConfiguration(meta.Configuration), meta.ConfigurationIndex
 		return applied, nil
 	}

@@ -27,6 +27,13 @@ var (
 	ErrNoPort            = fsm.Reject(fsm.Conflict, "no_cluster_port")
 )
 
+// Why a backup is not made.
+var (
+	ErrBackupBusy = fsm.Reject(fsm.Conflict, "backup_busy")
+	ErrBackupRoom = fsm.Reject(fsm.Conflict, "no_room_for_backup")
+	ErrRecipient  = fsm.Reject(fsm.Invalid, "invalid_recipient")
+)
+
 var changeRejections = fsm.Rejections{ErrMembershipChanged, ErrUnsafeChange, ErrNotEligible}
 
 var clusterCodes = api.Codes{

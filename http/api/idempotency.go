@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"sync"
 
 	"coffer/fsm"
@@ -62,13 +63,20 @@ func (c *Call) vetReplay() error {
 	if !c.replayed {
 		return nil
 	}
+	var refused error
 	err := c.mux.options.Reader.Read(c, fsm.Linearizable, func(v *store.View) error {
-		return c.mux.options.Authorise(v, c.actor, c.target.Spec.Role)
+		refused = c.mux.options.Authorise(v, c.actor, c.target.Spec.Role)
+		return nil
 	})
 	if err != nil {
+		// The command has run, perhaps just now: a node that loses its leader asks
+		// again by itself. So this must not say that nothing has changed.
+		refused = fmt.Errorf("%w: check the session behind a replay: %v", ErrOutcomeUnknown, err)
+	}
+	if refused != nil {
 		delete(c.header, headerReplayed)
 	}
-	return err
+	return refused
 }
 
 func appendSized(dst []byte, text string) []byte {

@@ -89,8 +89,10 @@ func TestAReplayNeedsALivingSession(t *testing.T) {
 	}
 	send(other, "new").is(t, 409, "error", "idempotency_key_body_mismatch")
 
+	// The log may have answered its own second question to a request that is new
+	// to the client: what has happened must not be called unchanged.
 	b.options.Reader.(*fakeReader).err = fmt.Errorf("%w: no leader", ErrNotApplied)
-	send(goodTransfer, "new").is(t, 503, "error", CodeUnavailable)
+	send(goodTransfer, "new").is(t, 503, "error", CodeOutcomeUnknown)
 	if len(b.log.results) != 1 {
 		t.Errorf("%d executions", len(b.log.results))
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -16,7 +17,8 @@ const depositAmount = 100_000_000
 // to user i modulo the number of users, so owners are spread evenly.
 type bank struct {
 	address string
-	process *process // nil when the server is not ours
+	process *process // nil when the server is not one node of ours
+	fleet   *fleet   // nil when the server is no cluster of ours
 	dataDir string   // empty when the server is not ours
 	run     uint64   // first half of every idempotency key
 	seed    uint64
@@ -155,20 +157,60 @@ func (b *bank) height(ctx context.Context) (int64, error) {
 	return chain.Height, nil
 }
 
-// memory returns the anonymous memory of the server, peak since the last
-// call; zero when it is not ours.
-func (b *bank) memory() int64 {
-	if b.process == nil {
-		return 0
+// processes are the running nodes of our own.
+func (b *bank) processes() []*process {
+	if b.fleet == nil {
+		if b.process == nil {
+			return nil
+		}
+		return []*process{b.process}
 	}
-	return b.process.takePeak()
+	var running []*process
+	for _, n := range b.fleet.nodes {
+		if n.process != nil {
+			running = append(running, n.process)
+		}
+	}
+	return running
+}
+
+// memory returns the anonymous memory of the server, peak since the last
+// call: of the largest node when there are several, zero when it is not ours.
+func (b *bank) memory() int64 {
+	peak := int64(0)
+	for _, p := range b.processes() {
+		peak = max(peak, p.takePeak())
+	}
+	return peak
 }
 
 // stop ends a server of our own in good order.
 func (b *bank) stop(ctx context.Context) error {
-	if b.process == nil {
-		return nil
+	defer b.forget()
+	var failures []error
+	for _, p := range b.processes() {
+		failures = append(failures, p.stop(ctx))
 	}
-	defer func() { b.process = nil }()
-	return b.process.stop(ctx)
+	return errors.Join(failures...)
+}
+
+// kill ends a server of our own without warning.
+func (b *bank) kill() error {
+	defer b.forget()
+	var failures []error
+	for _, p := range b.processes() {
+		failures = append(failures, p.kill())
+	}
+	return errors.Join(failures...)
+}
+
+// forget the processes that have ended.
+func (b *bank) forget() {
+	b.process = nil
+	if b.fleet == nil {
+		return
+	}
+	for _, n := range b.fleet.nodes {
+		n.process = nil
+	}
 }

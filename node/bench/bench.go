@@ -45,6 +45,10 @@ type Options struct {
 	WarmUp        time.Duration // before each timed phase, not counted; default 2 s
 	BatchDuration time.Duration // of P3; default 60 s
 	Samples       int           // single requests of P5; default 3,000
+	Nodes         int           // above 1 it measures a cluster of so many on this machine, 3 to 7
+	Failovers     int           // times the leader is killed; default 10
+	Quiet         time.Duration // before the last time; default 130 s
+	StateBytes    int64         // least state.db that a follower comes back to; default 256 MiB
 	Growth        int64         // transfers that P7 loads; default 10,000,000
 	Load          int64         // least transfers on disk for P6 and P8; default 1,000,000
 
@@ -94,7 +98,7 @@ func Measure(ctx context.Context, options Options) (*Report, error) {
 }
 
 func (o Options) complete() (Options, []benchmark, error) {
-	chosen, err := choose(o.Only)
+	chosen, err := choose(o.Only, o.Nodes)
 	if err != nil {
 		return o, nil, err
 	}
@@ -108,6 +112,9 @@ func (o Options) complete() (Options, []benchmark, error) {
 	setDefault(&o.WarmUp, 2*time.Second)
 	setDefault(&o.BatchDuration, sustainedDuration)
 	setDefault(&o.Samples, 3_000)
+	setDefault(&o.Failovers, 10)
+	setDefault(&o.Quiet, quietTarget)
+	setDefault(&o.StateBytes, 256<<20)
 	setDefault(&o.Growth, growthTransfers)
 	setDefault(&o.Load, 1_000_000)
 	setDefault(&o.PostgresDuration, 5*time.Second)
@@ -142,7 +149,10 @@ func (o Options) check() error {
 	refuse(o.Users < 2, "users below 2")
 	refuse(o.Wallets < o.Users || o.GrowthWallets < o.Users, "fewer wallets than users")
 	refuse(o.Clients < 1 || o.BatchClients < 1 || o.BatchRows < 1, "clients or batch rows below 1")
-	refuse(o.Duration < 0 || o.WarmUp < 0 || o.BatchDuration < 0 || o.PostgresDuration < 0, "negative duration")
+	refuse(o.Quiet < 0 || o.Duration < 0 || o.WarmUp < 0 || o.BatchDuration < 0 || o.PostgresDuration < 0, "negative duration")
+	refuse(o.Nodes < 0 || o.Nodes == 2 || o.Nodes > 7, "nodes neither 1 nor 3 to 7")
+	refuse(o.Nodes > 1 && o.URL != "", "a cluster is made of nodes of our own, without url")
+	refuse(o.Failovers < 1 || o.StateBytes < 1, "failovers or state bytes below 1")
 	refuse(o.Samples < 1 || o.Growth < 1 || o.Load < 1, "samples, growth or load below 1")
 	if len(wrong) > 0 {
 		return fmt.Errorf("bench options: %s", strings.Join(wrong, "; "))
@@ -162,17 +172,17 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// IDs lists the benchmarks in the order they run.
-func IDs() []string {
+// IDs lists the benchmarks for so many nodes in the order they run.
+func IDs(nodes int) []string {
 	var ids []string
-	for _, b := range benchmarks() {
+	for _, b := range benchmarks(nodes) {
 		ids = append(ids, b.id)
 	}
 	return ids
 }
 
-func choose(only []string) ([]benchmark, error) {
-	all := benchmarks()
+func choose(only []string, nodes int) ([]benchmark, error) {
+	all := benchmarks(nodes)
 	if len(only) == 0 {
 		return all, nil
 	}
@@ -180,8 +190,9 @@ func choose(only []string) ([]benchmark, error) {
 		return slices.ContainsFunc(ids, func(other string) bool { return strings.EqualFold(id, other) })
 	}
 	for _, id := range only {
-		if !contains(IDs(), id) {
-			return nil, fmt.Errorf("bench options: no benchmark %q; there are %s", id, strings.Join(IDs(), ", "))
+		if !contains(IDs(nodes), id) {
+			return nil, fmt.Errorf("bench options: no benchmark %q for this number of nodes; one node has %s, three have %s",
+				id, strings.Join(IDs(1), ", "), strings.Join(IDs(3), ", "))
 		}
 	}
 	return slices.DeleteFunc(all, func(b benchmark) bool { return !contains(only, b.id) }), nil

@@ -61,8 +61,8 @@ func TestRunMeasuresEverything(t *testing.T) {
 			t.Errorf("no row %q in %q", want, got)
 		}
 	}
-	if len(got) != 12 || len(report.Settings) == 0 || report.Machine.Cores == 0 || report.Peer == nil {
-		t.Errorf("%d rows of 12; %+v", len(got), report)
+	if len(got) != 14 || len(report.Settings) == 0 || report.Machine.Cores == 0 || report.Peer == nil {
+		t.Errorf("%d rows of 14; %+v", len(got), report)
 	}
 	assertEmpty(t, options.Dir)
 }
@@ -101,6 +101,7 @@ func TestRunReportsFailures(t *testing.T) {
 		"start":  {[]string{"P1", "P10"}, "no luck today"},
 		"forget": {[]string{"P8"}, "kill -9 lost writes"},
 		"verify": {[]string{"P6"}, "entry 7 is bad"},
+		"backup": {[]string{"P9"}, "no room for a copy"},
 	} {
 		options := quickOptions(t)
 		options.Only = c.only
@@ -171,13 +172,18 @@ func TestOptions(t *testing.T) {
 		"clients or batch rows":   {Clients: -1},
 		"not of the form http":    {URL: "https://example.org"},
 		"samples, growth or load": {Samples: -1},
+		"nodes neither 1 nor 3":   {Nodes: 2},
+		"without url":             {Nodes: 3, URL: "http://127.0.0.1:1"},
+		`no benchmark "P2"`:       {Only: []string{"P2"}},
+		`no benchmark "P1"`:       {Only: []string{"P1"}, Nodes: 3},
+		"failovers or state":      {Failovers: -1},
 	} {
 		if _, err := Measure(t.Context(), options); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("want %q, got %v", name, err)
 		}
 	}
 	completed, chosen, err := Options{}.complete()
-	if err != nil || len(chosen) != len(IDs()) || completed.Wallets != 10_000 || completed.Progress != io.Discard {
+	if err != nil || len(chosen) != len(IDs(1)) || completed.Wallets != 10_000 || completed.Progress != io.Discard {
 		t.Errorf("defaults: %+v, %d chosen, %v", completed, len(chosen), err)
 	}
 }

@@ -16,6 +16,7 @@ const dialTimeout = 5 * time.Second
 // connection is one keep-alive HTTP/1.1 connection that sends ready-made bytes.
 // One goroutine uses it at a time; only close may come from another.
 type connection struct {
+	network string // tcp, or unix for the socket of operators
 	address string
 	reader  *responseReader
 
@@ -25,7 +26,15 @@ type connection struct {
 }
 
 func newConnection(address string) *connection {
-	return &connection{address: address}
+	return &connection{network: "tcp", address: address}
+}
+
+// host is what requests name; the path of a socket is none.
+func (c *connection) host() string {
+	if c.network == "unix" {
+		return "admin"
+	}
+	return c.address
 }
 
 // exchange sends one request and waits for its answer. The body of the answer
@@ -60,7 +69,7 @@ func (c *connection) open() (net.Conn, error) {
 	if c.socket != nil {
 		return c.socket, nil
 	}
-	socket, err := net.DialTimeout("tcp", c.address, dialTimeout)
+	socket, err := net.DialTimeout(c.network, c.address, dialTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("open connection: %w", err)
 	}
@@ -110,7 +119,7 @@ func (c *connection) do(ctx context.Context, call call, result any) error {
 	}
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
-	answer, err := c.exchange(newRequest(c.address, call, body))
+	answer, err := c.exchange(newRequest(c.host(), call, body))
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", call.method, call.path, err)
 	}

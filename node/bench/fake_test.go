@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fakeProgram knows the two verbs that the bench executes.
+// fakeProgram knows the verbs that the bench executes for one node.
 func fakeProgram(arguments []string) error {
 	value := func(flag string) string {
 		for i, argument := range arguments[:len(arguments)-1] {
@@ -53,6 +53,11 @@ func fakeProgram(arguments []string) error {
 		height, err := readHeight(dir)
 		fmt.Printf(`{"checks":[{"name":"chain","rows":%d,"seconds":0.001,"ok":true}]}`, height)
 		return err
+	case arguments[0] == "backup" && arguments[1] == "create":
+		if os.Getenv(failureVariable) == "backup" {
+			return fmt.Errorf("no room for a copy")
+		}
+		return os.WriteFile(arguments[len(arguments)-1], []byte("a copy of "+dir), 0o600)
 	case arguments[0] == "dev":
 		return fakeDev(dir, value("--http-addr"))
 	}

@@ -23,11 +23,12 @@ var errNoAnswer = errors.New("no answer within 30 s")
 // phase is one closed-loop load: each client sends its next request when the
 // answer to the last has arrived.
 type phase struct {
-	name     string
-	clients  int
-	warmUp   time.Duration
-	duration time.Duration // after the warm-up; zero runs until limit
-	limit    int64         // counted things after which the phase ends; zero is none
+	name      string
+	clients   int
+	warmUp    time.Duration
+	duration  time.Duration // after the warm-up; zero runs until limit
+	limit     int64         // counted things after which the phase ends; zero is none
+	addresses []string      // where clients connect, in turn; none is the bank's
 }
 
 // running is a phase in progress.
@@ -59,6 +60,9 @@ func (b *bank) load(ctx context.Context, p phase, newStream func() stream) (Meas
 	var workers sync.WaitGroup
 	for i, s := range streams {
 		c := newConnection(b.address)
+		if len(p.addresses) > 0 {
+			c.address = p.addresses[i%len(p.addresses)]
+		}
 		stop := context.AfterFunc(ctx, c.close)
 		workers.Go(func() {
 			defer c.close()
@@ -134,16 +138,16 @@ func (r *running) watch(b *bank, cancel context.CancelCauseFunc, finished <-chan
 	for {
 		select {
 		case <-begin.C:
-			r.cpu[0] = cpuTimesOf(b.process)
+			r.cpu[0] = cpuTimesOf(b.processes())
 		case <-end:
-			r.cpu[1], ended = cpuTimesOf(b.process), true
+			r.cpu[1], ended = cpuTimesOf(b.processes()), true
 		case <-never:
 			cancel(errNoAnswer)
 		case <-tick.C:
 			r.tell(b)
 		case <-finished:
 			if !ended {
-				r.cpu[1] = cpuTimesOf(b.process)
+				r.cpu[1] = cpuTimesOf(b.processes())
 				r.until = time.Now()
 			}
 			return

@@ -85,7 +85,7 @@ func (r *Row) onlyMeasured(reason string) {
 func settingsOf(o Options) []Setting {
 	server := o.URL
 	if server == "" {
-		server = "own node: " + strings.Join(append([]string{"dev"}, o.NodeArguments...), " ")
+		server = fmt.Sprintf("own nodes, %d on this machine: ", max(1, o.Nodes)) + strings.Join(append([]string{"dev"}, o.NodeArguments...), " ")
 	}
 	settings := []Setting{
 		{"server", server},
@@ -93,6 +93,9 @@ func settingsOf(o Options) []Setting {
 		{"clients", fmt.Sprintf("%d single, %d with batches of %d", o.Clients, o.BatchClients, o.BatchRows)},
 		{"durations", fmt.Sprintf("%v (batches %v) after %v of warm-up", o.Duration, o.BatchDuration, o.WarmUp)},
 		{"seed", fmt.Sprintf("%d", o.Seed)},
+	}
+	if o.Nodes > 1 {
+		settings = append(settings, Setting{"cluster", fmt.Sprintf("%d times failover, rejoin with %s of state", o.Failovers, binarySize(float64(o.StateBytes)))})
 	}
 	if o.URL == "" {
 		environment := append(nodeEnvironment(), o.NodeEnvironment...)
@@ -155,7 +158,9 @@ func (r Row) write(w io.Writer) {
 	p50, p99, memory := "", "", ""
 	if len(r.Measurements) == 1 || r.Unit == Millis {
 		m := r.Measurements[0]
-		p50, p99 = fmt.Sprintf("%.2f", m.Latency.P50Millis), fmt.Sprintf("%.2f", m.Latency.P99Millis)
+		if m.Requests > 0 {
+			p50, p99 = fmt.Sprintf("%.2f", m.Latency.P50Millis), fmt.Sprintf("%.2f", m.Latency.P99Millis)
+		}
 		if m.PeakMemoryBytes > 0 {
 			memory = binarySize(float64(m.PeakMemoryBytes))
 		}

@@ -18,6 +18,7 @@ type session struct {
 	started time.Time
 	small   *bank // nodes are started when the first benchmark needs them
 	grown   *bank // the one of P7
+	cluster *bank // several nodes
 }
 
 // benchmark is one line of the target table. What it returns is reported
@@ -27,15 +28,25 @@ type benchmark struct {
 	run func(*session, context.Context) ([]Row, error)
 }
 
-// benchmarks lists all there are, in the order they run: those that want a
-// small ledger first, those that want a large one last.
-func benchmarks() []benchmark {
+// benchmarks lists all there are for so many nodes, in the order they run:
+// those that want a small ledger first, those that want a large one last.
+func benchmarks(nodes int) []benchmark {
+	if nodes > 1 {
+		return []benchmark{
+			{"P9", (*session).measureBackup},
+			{"P2", (*session).measureClusterTransfers},
+			{"P4", (*session).measureClusterBatches},
+			{"failover", (*session).measureFailover},
+			{"rejoin", (*session).measureRejoin},
+		}
+	}
 	return []benchmark{
 		{"P1", (*session).measureTransfers},
 		{"P5", (*session).measureLatency},
 		{"P10", (*session).measureReads},
 		{"P3", (*session).measureBatches},
 		{"P7", (*session).measureGrowth},
+		{"P9", (*session).measureBackup},
 		{"P8", (*session).measureStart},
 		{"P6", (*session).measureVerification},
 	}
@@ -144,9 +155,21 @@ func (s *session) command(b *bank) nodeCommand {
 	}
 }
 
-// giveUp kills the nodes of a failed benchmark and forgets their data.
+// nodes returns the cluster, started and populated. A node that ran alone is
+// dropped: the machine is for the cluster.
+func (s *session) nodes(ctx context.Context) (*bank, error) {
+	if s.cluster != nil {
+		return s.cluster, nil
+	}
+	s.giveUp()
+	b, err := s.openFleet(ctx)
+	s.cluster = b
+	return b, err
+}
+
+// giveUp kills all nodes, as after a failed benchmark, and forgets their data.
 func (s *session) giveUp() {
-	for _, b := range []**bank{&s.small, &s.grown} {
+	for _, b := range []**bank{&s.small, &s.grown, &s.cluster} {
 		if *b == nil {
 			continue
 		}
@@ -159,11 +182,8 @@ func (s *session) giveUp() {
 
 // drop ends a node of our own and removes its data, unless it is to be kept.
 func (s *session) drop(b *bank) error {
-	if b.process != nil {
-		if err := b.process.kill(); err != nil {
-			return err
-		}
-		b.process = nil
+	if err := b.kill(); err != nil {
+		return err
 	}
 	if b.dataDir == "" || s.options.Keep {
 		return nil
@@ -178,14 +198,14 @@ func (s *session) drop(b *bank) error {
 // kept are stopped in good order.
 func (s *session) close() error {
 	var failures []error
-	for _, b := range []*bank{s.small, s.grown} {
-		if b == nil || b.process == nil {
+	for _, b := range []*bank{s.small, s.grown, s.cluster} {
+		if b == nil {
 			continue
 		}
 		if s.options.Keep {
 			failures = append(failures, b.stop(context.Background()))
 		} else {
-			failures = append(failures, b.process.kill())
+			failures = append(failures, b.kill())
 		}
 	}
 	if s.options.Keep {

@@ -53,10 +53,10 @@ type cpuTimes struct {
 	own, server float64
 }
 
-func cpuTimesOf(server *process) cpuTimes {
+func cpuTimesOf(server []*process) cpuTimes {
 	times := cpuTimes{own: cpuSeconds("self")}
-	if server != nil {
-		times.server = cpuSeconds(strconv.Itoa(server.command.Process.Pid))
+	for _, p := range server {
+		times.server += cpuSeconds(strconv.Itoa(p.command.Process.Pid))
 	}
 	return times
 }

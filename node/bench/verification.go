@@ -1,11 +1,9 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"time"
 )
 
@@ -51,22 +49,18 @@ type chainCheck struct {
 // verifyChain runs the verifier over the data of the stopped node, with the
 // environment that the node had.
 func (n nodeCommand) verifyChain(ctx context.Context) (chainCheck, error) {
-	command := exec.CommandContext(ctx, n.executable, "verify", "--data-dir", n.dataDir, "--only", "chain", "--json")
-	command.Env = n.environ()
-	command.SysProcAttr = childAttributes(nil)
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil {
-		return chainCheck{}, fmt.Errorf("verify: %w: %.1000s %.1000s", err, &stdout, &stderr)
+	text, err := n.execute(ctx, nil, "verify", "--data-dir", n.dataDir, "--only", "chain", "--json")
+	if err != nil {
+		return chainCheck{}, err
 	}
 	var result struct{ Checks []chainCheck }
-	if err := json.Unmarshal(stdout.Bytes(), &result); err != nil {
-		return chainCheck{}, fmt.Errorf("read verify: %w: %.1000s", err, &stdout)
+	if err := json.Unmarshal(text, &result); err != nil {
+		return chainCheck{}, fmt.Errorf("read verify: %w: %.1000s", err, text)
 	}
 	for _, check := range result.Checks {
 		if check.Name == "chain" && check.Rows > 0 && check.Seconds > 0 {
 			return check, nil
 		}
 	}
-	return chainCheck{}, fmt.Errorf("read verify: no chain check with rows and seconds: %.1000s", &stdout)
+	return chainCheck{}, fmt.Errorf("read verify: no chain check with rows and seconds: %.1000s", text)
 }
