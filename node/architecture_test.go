@@ -22,7 +22,8 @@ type rule struct {
 
 // rules are the floor plan. The first rule whose room matches counts.
 var rules = []rule{
-	{"", list("node node/bench"), list("github.com/alecthomas/kong")},
+	{"", list("node/command"), nil},
+	{"node/command", list("node node/bench"), list("github.com/alecthomas/kong")},
 	{"store", nil, list("go.etcd.io/bbolt/... github.com/fxamacker/cbor/v2 github.com/tidwall/btree")},
 	{"ledgerchain", list("store"), list("golang.org/x/mod/sumdb/...")},
 	{"snapshot", list("store ledgerchain"), list("github.com/hashicorp/raft filippo.io/age")},

@@ -20,7 +20,7 @@ var faults = []fault{
 	{"T8_partitions", 4, 200, cutNetwork},
 	{"T9_paused_leader", 1, 2000, pauseLeader},
 	{"T19_rolling_restart", 1, 20, restartAll},
-	{"T20_repeats", 500, 1_000_000, repeatWrites},
+	{"T20_repeats", 400, 1_000_000, repeatWrites},
 	{"T21_backup", 1, 20, backUp},
 	{"T17_membership", 1, 100, changeMembers},
 }

@@ -61,7 +61,6 @@ type Counts struct {
 	Replays                int // doubts that had happened
 	Chapters               int // histories checked
 	Dropped                int // connections that ended without an answer
-	LongestGap             time.Duration
 }
 
 // Write is one request, from its first sending to its last answer.
