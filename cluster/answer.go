@@ -96,6 +96,8 @@ func (c *Cluster) answer(ctx context.Context, f frame) *frame {
 		}
 		index, err := c.change(ctx, asked)
 		return replyTo(binary.BigEndian.AppendUint64(nil, index), err)
+	case askMember:
+		return replyTo(binary.BigEndian.AppendUint64(nil, c.vouches(string(f.body))), nil)
 	}
 	return replyTo(nil, fmt.Errorf("unknown question %d", f.kind))
 }
@@ -134,6 +136,7 @@ func replyOutcome(outcome []byte, err error) *frame {
 var reasons = []error{
 	nil, ErrNotLeader, ErrNotReady, ErrOverloaded, ErrStopping, context.DeadlineExceeded, context.Canceled,
 	raft.ErrAbortedByRestore, ErrNoMajority, ErrMembershipChanged, ErrUnsafeChange, ErrNotEligible,
+	ErrUnknown,
 }
 
 const maxReason = 4096
@@ -141,9 +144,11 @@ const maxReason = 4096
 func encodeReason(err error) []byte {
 	code := byte(0)
 	for i, known := range reasons {
-		if known != nil && errors.Is(err, known) {
+		if known == nil || !errors.Is(err, known) {
+			continue
+		}
+		if code == 0 || known == ErrUnknown { // doubt outweighs its reason
 			code = byte(i)
-			break
 		}
 	}
 	text := err.Error()

@@ -104,7 +104,7 @@ func newCluster(cfg Config, files *storage, f *failure, seal func([][]byte) ([]b
 	}
 	if port != nil {
 		c.callers = newCallers(port)
-		port.attach(cfg.Removed)
+		port.attach(newGuests(c))
 		c.leadership.add(c.watchPeers)
 	}
 	files.logs.durable = c.durable
@@ -127,6 +127,7 @@ func (c *Cluster) start(cfg Config) error {
 		return err
 	}
 	c.stack.Store(first)
+	c.membershipApplied() // the port has served since before the membership was known
 	c.workers = workers{
 		sealer:   work(c.sealEntries),
 		governor: work(c.govern),

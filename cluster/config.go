@@ -49,7 +49,7 @@ type Config struct {
 	Bury    func(nodeID string) []byte
 	Removed func(nodeID string) bool
 	// Admitted says whether the machine knows the node as a member that was admitted and not removed; true while it knows
-	// no member at all. It must be cheap, and is asked for every connection. Optional: without it every node is.
+	// no member at all. It must be cheap, and is asked for every connection. Optional: without it raft's membership decides.
 	Admitted func(nodeID string) bool
 	// Announce returns what peers shall know about this node; optional, asked about once a second.
 	Announce func() Announcement
@@ -148,7 +148,7 @@ func (c Config) complete() (Config, error) {
 		c.Removed = func(string) bool { return false }
 	}
 	if c.Admitted == nil {
-		c.Admitted = func(string) bool { return true }
+		c.Admitted = func(string) bool { return false }
 	}
 	setDefault(&c.LogBudget, 1<<30)
 	setDefault(&c.Limits.Requests, 16384)

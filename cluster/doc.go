@@ -17,6 +17,7 @@
 //   - round.go: a read index needs the terms of a majority of voters, asked for after the read arrived.
 //   - install.go, stack.go: an installed state leaves no old entries behind; a log that contradicts it is dropped.
 //   - valve.go: a slow machine does not keep a follower from answering heartbeats.
+//   - guest.go: a certificate proves a name; whether its node belongs here is asked of the membership, or of a member.
 //   - member.go, health.go, transfer.go: no change of the membership costs the quorum, no removed id comes back.
 //   - budget.go: raft.db stays within a byte budget, whatever the size of its entries.
 //

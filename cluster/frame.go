@@ -31,8 +31,9 @@ const (
 	askTerm                    // reply: u64 current term
 	askStatus                  // reply: JSON of PeerStatus
 	askChange                  // body: JSON of change; reply: u64 index of the membership
+	askMember                  // body: id of a node; reply: u64, 1 if it is a member, else 0
 
-	replyDone       kind = iota + 0x7b // the reply's body is what was asked for
+	replyDone       kind = iota + 0x7a // the reply's body is what was asked for
 	replyNotApplied                    // certainly without effect; body: reason
 	replyUnknown                       // perhaps applied; body: reason
 	replyFailed                        // a question without effect could not be answered; body: reason

@@ -128,8 +128,11 @@ func (p *Port) admit(ctx context.Context, request JoinRequest) (JoinReply, error
 	if _, _, err := net.SplitHostPort(request.Address); err != nil {
 		return JoinReply{}, fmt.Errorf("address: %w", err)
 	}
-	if err := p.admits(request.NodeID); err != nil {
-		return JoinReply{}, err
+	if request.NodeID == p.credentials.Load().nodeID {
+		return JoinReply{}, errors.New("this node has that id")
+	}
+	if g := p.guest.Load(); g != nil && g.removed(request.NodeID) {
+		return JoinReply{}, errRemoved
 	}
 	return p.cfg.Join(ctx, request)
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,14 +63,16 @@ func (c *Cluster) Membership() Membership {
 	return m
 }
 
+// servers returns the newest configuration as the caller's own: raft hands out the one that it uses.
 func (c *Cluster) servers() []raft.Server {
-	return c.raft().GetConfiguration().Configuration().Servers
+	return slices.Clone(c.raft().GetConfiguration().Configuration().Servers)
 }
 
 // AddNonvoter adds a node that receives the log and has no vote, or gives a member another address.
 //
 // Every change works from any node, takes effect only if the membership is still that of index previous (0 for any), and
-// returns the index of the new one. After an error about the connection the change may have happened: look before you repeat.
+// returns the index of the new one. An error of the kind ErrUnknown says that the change may have happened, or may still:
+// look at the membership before you repeat it.
 func (c *Cluster) AddNonvoter(ctx context.Context, previous uint64, id, address string) (uint64, error) {
 	return c.submit(ctx, change{verbAdd, []string{id}, address, previous})
 }
@@ -102,9 +105,10 @@ func (c *Cluster) Transfer(ctx context.Context, id string) error {
 
 // submit carries a change out here or lets the leader do it.
 func (c *Cluster) submit(ctx context.Context, asked change) (uint64, error) {
+	_, before := c.raft().LeaderWithID()
 	index, err := c.submitOnce(ctx, asked)
-	if errors.Is(err, errLeaderChanged) {
-		return c.submitAgain(ctx, asked)
+	if errors.Is(err, errLeaderChanged) || errors.Is(err, errLost) {
+		return c.submitAgain(ctx, asked, before, err)
 	}
 	return index, err
 }
@@ -122,7 +126,7 @@ func (c *Cluster) submitOnce(ctx context.Context, asked change) (uint64, error) 
 		return 0, fmt.Errorf("%w: %w", ErrNotLeader, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask the leader for a change: %w", err)
+		return 0, unknown(fmt.Errorf("ask the leader for a change: %w", err))
 	}
 	return bodyNumber(f)
 }
@@ -215,8 +219,9 @@ func (c *Cluster) promote(ctx context.Context, asked change, current Membership)
 			continue
 		}
 		var err error
+		previous := index // the change may begin after this function has given up waiting
 		index, err = c.reconfigure(ctx, func() raft.IndexFuture {
-			return c.raft().AddVoter(raft.ServerID(m.ID), raft.ServerAddress(m.Address), index, 0)
+			return c.raft().AddVoter(raft.ServerID(m.ID), raft.ServerAddress(m.Address), previous, 0)
 		})
 		if err != nil {
 			return 0, err
@@ -241,7 +246,7 @@ func (c *Cluster) withdraw(ctx context.Context, asked change, current Membership
 		return c.reconfigure(ctx, func() raft.IndexFuture { return c.raft().DemoteVoter(raft.ServerID(id), asked.Prev, 0) })
 	}
 	if c.cfg.Bury != nil && !c.cfg.Removed(id) {
-		if _, err := c.Propose(ctx, c.cfg.Bury(id)); err != nil {
+		if err := c.bury(ctx, id); err != nil {
 			return 0, fmt.Errorf("bury its id: %w", err)
 		}
 	}
@@ -250,6 +255,24 @@ func (c *Cluster) withdraw(ctx context.Context, asked change, current Membership
 		c.port.cut(id)
 	}
 	return index, err
+}
+
+// bury makes the machine remember a removed node. It may refuse, and its outcome cannot be read here: what counts is
+// what it says once all that was committed is visible.
+func (c *Cluster) bury(ctx context.Context, id string) error {
+	if _, err := c.Propose(ctx, c.cfg.Bury(id)); err != nil {
+		return err
+	}
+	committed := c.raft().CommitIndex()
+	for pause := firstPause; !c.cfg.Removed(id); pause = min(2*pause, lastPause) {
+		if c.applied() >= committed && !c.cfg.Removed(id) {
+			return errors.New("the machine refuses to bury it")
+		}
+		if !c.rest(ctx, pause) {
+			return cmp.Or(c.ended(ctx), context.Canceled)
+		}
+	}
+	return nil
 }
 
 // withdrawSelf lets another node lead first: raft stops on a leader that loses its vote.
@@ -263,6 +286,9 @@ func (c *Cluster) withdrawSelf(ctx context.Context, asked change) (uint64, error
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		f, err := c.askLeader(ctx, laneQuick, askChange, body)
+		if err != nil && !errors.Is(err, errNotSent) {
+			return 0, unknown(fmt.Errorf("ask the new leader: %w", err))
+		}
 		if err == nil {
 			var index uint64
 			if index, err = bodyNumber(f); err == nil {
@@ -286,8 +312,10 @@ func (c *Cluster) reconfigure(ctx context.Context, begin func() raft.IndexFuture
 	switch {
 	case err == nil:
 		return future.Index(), nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
 		return 0, fmt.Errorf("%w: %w", ErrNotLeader, err)
+	case errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrRaftShutdown):
+		return 0, unknown(err)
 	}
 	return 0, err
 }

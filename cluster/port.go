@@ -51,10 +51,10 @@ type PortConfig struct {
 type Port struct {
 	cfg         PortConfig
 	credentials atomic.Pointer[Credentials]
-	removed     atomic.Pointer[func(nodeID string) bool] // set once a cluster uses the port
-	streams     chan net.Conn                            // accepted for raft
-	calls       chan net.Conn                            // accepted for calls
-	join        *tls.Config
+	guest       atomic.Pointer[guests] // set once a cluster uses the port
+	streams     chan net.Conn          // accepted for raft
+	calls       chan net.Conn          // accepted for calls
+	joining     chan struct{}          // holds one for each handshake of a node that wants to join
 	closed      chan struct{}
 	ending      sync.Once
 	serving     sync.WaitGroup
@@ -79,7 +79,7 @@ func Listen(cfg PortConfig) (*Port, error) {
 	}
 	p := &Port{
 		cfg: cfg, streams: make(chan net.Conn), calls: make(chan net.Conn),
-		closed: make(chan struct{}), open: map[*portConn]struct{}{},
+		joining: make(chan struct{}, joining), closed: make(chan struct{}), open: map[*portConn]struct{}{},
 	}
 	p.credentials.Store(cfg.Credentials)
 	p.serving.Go(p.listen)
@@ -147,8 +147,10 @@ func splitTarget(target raft.ServerAddress) (nodeID, address string) {
 
 // dial connects to a node, which must prove its id.
 func (p *Port) dial(ctx context.Context, protocol, nodeID, address string) (net.Conn, error) {
-	if p.gone(nodeID) {
-		return nil, fmt.Errorf("dial node %s: it was removed", nodeID)
+	if g := p.guest.Load(); g != nil {
+		if err := g.knows(nodeID); err != nil {
+			return nil, fmt.Errorf("dial node %s: %w", nodeID, err)
+		}
 	}
 	raw, err := p.cfg.Dial(ctx, nodeID, address)
 	if err != nil {
@@ -199,22 +201,21 @@ func (p *Port) connections() []*portConn {
 	return all
 }
 
-// attach tells the port whom the cluster has removed, also to nodes that are connected already.
-func (p *Port) attach(removed func(nodeID string) bool) {
-	p.removed.Store(&removed)
+// attach gives the port its guest list, which holds for nodes that are connected already, too.
+func (p *Port) attach(g *guests) {
+	p.guest.Store(g)
 	p.recheck()
 }
 
-// gone says whether a node was removed for good.
-func (p *Port) gone(nodeID string) bool {
-	removed := p.removed.Load()
-	return removed != nil && (*removed)(nodeID)
-}
-
-// recheck closes the connections of nodes that have been removed.
+// recheck closes the connections of nodes that are no members any more.
 func (p *Port) recheck() {
+	g := p.guest.Load()
+	if g == nil {
+		return
+	}
+	g.review()
 	for _, conn := range p.connections() {
-		if conn.peer != "" && p.gone(conn.peer) {
+		if conn.peer != "" && g.knows(conn.peer) != nil {
 			conn.dismiss()
 		}
 	}
@@ -253,7 +254,7 @@ func (p *Port) keep(conn net.Conn, peer, protocol string, accepted bool) (*portC
 		kept.age = time.AfterFunc(connAge-rand.N(connAge/8), func() { kept.Close() })
 		p.open[kept] = struct{}{}
 		p.mu.Unlock()
-		return kept, nil
+		return kept, p.stillKnown(kept)
 	}
 	p.mu.Unlock()
 	err := net.ErrClosed
@@ -261,6 +262,18 @@ func (p *Port) keep(conn net.Conn, peer, protocol string, accepted bool) (*portC
 		err = fmt.Errorf("%d connections are open, %d of them from node %q", connsInAll, count, peer)
 	}
 	return nil, errors.Join(err, conn.Close())
+}
+
+// stillKnown closes a connection whose node became unknown before recheck could see it.
+func (p *Port) stillKnown(conn *portConn) error {
+	g := p.guest.Load()
+	if g == nil || conn.peer == "" {
+		return nil
+	}
+	if err := g.knows(conn.peer); err != nil {
+		return errors.Join(fmt.Errorf("node %s: %w", conn.peer, err), conn.Close())
+	}
+	return nil
 }
 
 // portConn is a connection of the port.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,9 +51,14 @@ func (g *group) asker(credentials *Credentials, edit func(*tls.Config)) error {
 	return talks(conn)
 }
 
+// admitting makes the machine of every node say that it has admitted some nodes.
+func admitting(ids ...string) func(*Config) {
+	return func(cfg *Config) { cfg.Admitted = func(id string) bool { return slices.Contains(ids, id) } }
+}
+
 func TestThePortAdmitsOnlyNodesOfItsCluster(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, 1, nil)
+	g := newGroup(t, 1, admitting("node-1", "node-7", "node-8", "node-9"))
 	foreign, twin := newTestAuthority(t, "another"), newTestAuthority(t, testCluster)
 	if err := g.asker(testCredentials(t, g.authority, "node-7"), nil); err != nil {
 		t.Fatalf("a good certificate was refused: %v", err)
@@ -70,6 +76,7 @@ func TestThePortAdmitsOnlyNodesOfItsCluster(t *testing.T) {
 	for name, refused := range map[string]error{
 		"another cluster's certificate":   g.asker(testCredentials(t, foreign, "node-7"), nil),
 		"another root with the same name": g.asker(testCredentials(t, twin, "node-7"), nil),
+		"a node that nobody admitted":     g.asker(testCredentials(t, g.authority, "node-6"), nil),
 		"this node's own id":              g.asker(testCredentials(t, g.authority, "node-1"), nil),
 		"an expired certificate":          g.asker(expired, nil),
 		"no certificate":                  g.asker(good, func(c *tls.Config) { c.Certificates = nil }),
@@ -112,7 +119,7 @@ func TestADialRefusesAnotherNode(t *testing.T) {
 
 func TestGarbageOnThePortChangesNothing(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, 1, nil)
+	g := newGroup(t, 1, admitting("node-1", "node-9"))
 	n := g.members[0]
 	before := n.Status()
 	noise := make([]byte, 64<<10)
@@ -161,7 +168,7 @@ func TestGarbageOnThePortChangesNothing(t *testing.T) {
 
 func TestACallInAnotherNodesNameIsCut(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, 1, nil)
+	g := newGroup(t, 1, admitting("node-1", "node-9"))
 	n := g.members[0]
 	term := n.Status().Term
 	thief := testPort(t, g.authority, "node-9", nil)

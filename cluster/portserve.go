@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// shaking is how many handshakes may be under way at once.
-const shaking = 64
+const (
+	shaking = 64 // handshakes that may be under way at once
+	joining = 16 // of those, handshakes of nodes that want to join: the rest is for peers
+)
 
 // listen accepts connections until the port is closed. Each handshake has its own goroutine and a deadline.
 func (p *Port) listen() {
@@ -66,7 +68,7 @@ func (p *Port) receive(raw net.Conn) {
 	release := p.untilClosed(cancel)
 	defer release()
 	var peer string
-	conn := tls.Server(raw, p.serverConfig(&peer))
+	conn := tls.Server(raw, p.serverConfig(ctx, &peer))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		p.refuse(raw, err)
 		return
@@ -126,7 +128,7 @@ func (p *Port) handOn(conn *portConn) {
 }
 
 // serverConfig is made for each connection, so that rotation and removal take effect at once. It stores the proven peer.
-func (p *Port) serverConfig(peer *string) *tls.Config {
+func (p *Port) serverConfig(ctx context.Context, peer *string) *tls.Config {
 	mine := p.credentials.Load()
 	mutual := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{mine.own}, SessionTicketsDisabled: true,
@@ -138,7 +140,7 @@ func (p *Port) serverConfig(peer *string) *tls.Config {
 			}
 			found, err := mine.verify(state.PeerCertificates, time.Now())
 			if err == nil {
-				err = p.admits(found)
+				err = p.admits(ctx, found)
 			}
 			*peer = found
 			return err
@@ -148,18 +150,24 @@ func (p *Port) serverConfig(peer *string) *tls.Config {
 		if p.cfg.Join == nil || !offers(hello, protocolJoin) {
 			return mutual, nil
 		}
+		select {
+		case p.joining <- struct{}{}:
+			context.AfterFunc(ctx, func() { <-p.joining })
+		default:
+			return nil, errors.New("too many nodes want to join at once")
+		}
 		return joinConfig(mine), nil
 	}
 	return mutual
 }
 
 // admits says why a node with a good certificate is refused all the same.
-func (p *Port) admits(nodeID string) error {
-	switch {
-	case nodeID == p.credentials.Load().nodeID:
+func (p *Port) admits(ctx context.Context, nodeID string) error {
+	if nodeID == p.credentials.Load().nodeID {
 		return errors.New("peer has the id of this node")
-	case p.gone(nodeID):
-		return fmt.Errorf("node %q was removed", nodeID)
+	}
+	if g := p.guest.Load(); g != nil {
+		return g.admit(ctx, nodeID)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -68,16 +69,25 @@ func (c *Cluster) handOver(ctx context.Context) {
 	}
 }
 
-// awaitFor waits for a future of raft, which may never resolve, for ctx, or for the node's stop.
+// awaitFor waits for a future of raft, which may never resolve, for ctx, or for the node's stop. Once it has returned with
+// the end of one of those, begin will never run; if it does already, the error is of the kind ErrUnknown.
 func (c *Cluster) awaitFor(ctx context.Context, begin func() raft.Future) error {
 	result := make(chan error, 1)
-	go func() { result <- begin().Error() }()
+	var claimed atomic.Bool // by whoever comes first: begin, or the end of the wait
+	go func() {
+		if claimed.CompareAndSwap(false, true) {
+			result <- begin().Error()
+		}
+	}()
 	select {
 	case err := <-result:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-c.stop:
-		return ErrStopping
 	}
+	over := cmp.Or(c.ended(ctx), context.Canceled)
+	if claimed.CompareAndSwap(false, true) {
+		return over
+	}
+	return unknown(over)
 }

@@ -19,7 +19,7 @@ const snapshotScale = 4 << 20
 // maxPool is how many idle connections to one peer are kept.
 const maxPool = 3
 
-// transport is raft's network transport, with five differences.
+// transport is raft's network transport, with six differences.
 //
 //   - Heartbeats take the same road as every other call. Beside raft's main goroutine they change term and state under a
 //     running leader or candidate, and logs diverge. The embedded type keeps pre-vote and close.
@@ -27,8 +27,11 @@ const maxPool = 3
 //   - A call is refused unless it names the node that its connection proved. So each accepted connection has its own reader.
 //   - Calls that bring entries wait at the valve.
 //   - A pipeline ends with its first refusal.
+//   - What decides an election has a fresh connection: a pooled one may have been closed by its idle peer, and a candidate
+//     that meets its end counts a refusal and waits for another election.
 type transport struct {
 	*raft.NetworkTransport                        // outgoing calls
+	elections              *raft.NetworkTransport // outgoing votes and their like, without a pool
 	snapshots              *raft.NetworkTransport // outgoing snapshots, nil without a port
 	named                  bool                   // targets carry the peer's id
 	valve                  *valve
@@ -61,6 +64,9 @@ func newTransport(cfg Config, v *valve) *transport {
 	settings.Stream = newOutgoing(cfg.Stream, cfg.Stream.Dial)
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&settings)
 	t.TimeoutScale = snapshotScale
+	settings.MaxPool = 0
+	settings.Stream = newOutgoing(cfg.Stream, cfg.Stream.Dial)
+	t.elections = raft.NewNetworkTransportWithConfig(&settings)
 	if port, ok := cfg.Stream.(*Port); ok {
 		t.named = true
 		settings.Stream = newOutgoing(port, func(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
@@ -102,12 +108,12 @@ func (t *transport) AppendEntries(id raft.ServerID, address raft.ServerAddress, 
 
 // RequestVote asks for a vote.
 func (t *transport) RequestVote(id raft.ServerID, address raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
-	return t.NetworkTransport.RequestVote(id, t.target(id, address), args, resp)
+	return t.elections.RequestVote(id, t.target(id, address), args, resp)
 }
 
 // RequestPreVote asks whether a vote would be given.
 func (t *transport) RequestPreVote(id raft.ServerID, address raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
-	return t.NetworkTransport.RequestPreVote(id, t.target(id, address), args, resp)
+	return t.elections.RequestPreVote(id, t.target(id, address), args, resp)
 }
 
 // TimeoutNow asks a peer to stand for election. Raft takes no proposals until it returns, so a peer that hangs is given up
@@ -120,7 +126,7 @@ func (t *transport) TimeoutNow(id raft.ServerID, address raft.ServerAddress, arg
 	answered := make(chan result, 1)
 	go func() {
 		var r result
-		r.err = t.NetworkTransport.TimeoutNow(id, t.target(id, address), args, &r.response)
+		r.err = t.elections.TimeoutNow(id, t.target(id, address), args, &r.response)
 		answered <- r
 	}()
 	timer := time.NewTimer(t.patience)
@@ -176,7 +182,7 @@ func (t *transport) Close() error {
 	for r := range readers {
 		r.Close()
 	}
-	err := t.NetworkTransport.Close()
+	err := errors.Join(t.NetworkTransport.Close(), t.elections.Close())
 	if t.snapshots != nil {
 		err = errors.Join(err, t.snapshots.Close())
 	}
