@@ -199,7 +199,10 @@ func TestATornMetaPageFallsBackToTheWriteBefore(t *testing.T) {
 // written or report damage; the only loss allowed is the last transaction, when its meta page was hit.
 func TestFlippedBitsNeverPanicNorLie(t *testing.T) {
 	t.Parallel()
-	seed := rand.Uint64()
+	seed := uint64(1)
+	if os.Getenv("SOAK") != "" {
+		seed = rand.Uint64()
+	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	for _, size := range []int{0, 300, 9000} {
 		_, content := usedFile(t, 200, size)
