@@ -25,6 +25,7 @@ test: lint ## Run every test with the race detector.
 lint: ## Check format and vet.
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt these files"; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
+	$(GO) vet -tags $(TAGS),rig ./node ./cluster
 
 bench: build ## Measure: P1, P3, P5, P6, P7, P8, P10, and PostgreSQL when it is installed.
 	bin/coffer bench $(BENCH)
@@ -32,7 +33,13 @@ bench: build ## Measure: P1, P3, P5, P6, P7, P8, P10, and PostgreSQL when it is 
 golden: ## Rewrite all goldens; read the diff.
 	$(GO) test -tags $(TAGS) ./fsm/... ./http/... ./node -run 'Golden|Wire|Codes|API|OpenAPI' -update
 
-soak: build ## Long fault loops on every package; FAULT=T8 picks one, COUNT=20 how often.
+# With SOAK a fault runs as often as it is stated, in lanes: clusters side by side,
+# each renewed after a few rounds. FAULT=T8 picks one fault, COUNT=20 how often, over
+# all lanes, LANES=6 how many lanes instead of the fault's own number, MINUTES=40
+# begins no lap later than that (of each fault; a lap takes one to three minutes),
+# SEED=1 the first seed. Every fault ends with a line "SOAK ...": counts, violations
+# and figures, also when its time was over. Of a lap that failed the files stay.
+soak: ## Long fault loops on every package. FAULT=T8 COUNT=20 MINUTES=40 LANES=6 SEED=1: see above.
 	@if [ -n "$(FAULT)" ]; then \
 	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 24h ./node/rig -run '^TestFaults$$/^$(FAULT)_|^Test$(FAULT)[A-Z]' -v; \
 	else \

@@ -63,13 +63,10 @@ func NewAuthority(clusterID string, now time.Time) (*Authority, error) {
 	return &Authority{clusterID: clusterID, certificate: certificate, key: key}, nil
 }
 
-// ParseAuthority reads what Certificate and Key returned. It fails if they do not belong together.
-func ParseAuthority(certificatePEM, keyPEM []byte) (*Authority, error) {
-	certificate, err := parseCertificate(certificatePEM)
-	if err != nil {
-		return nil, fmt.Errorf("read authority: %w", err)
-	}
-	clusterID, err := authorityOf(certificate)
+// ParseAuthority reads what Certificate and Key returned. Of several authorities it takes the one that the key belongs to,
+// and fails if there is none.
+func ParseAuthority(bundlePEM, keyPEM []byte) (*Authority, error) {
+	all, err := Authorities(bundlePEM)
 	if err != nil {
 		return nil, fmt.Errorf("read authority: %w", err)
 	}
@@ -77,10 +74,22 @@ func ParseAuthority(certificatePEM, keyPEM []byte) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read authority: %w", err)
 	}
-	if public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(certificate.PublicKey) {
-		return nil, errors.New("read authority: key and certificate do not belong together")
+	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	for _, one := range all {
+		certificate, err := parseCertificate(one)
+		if err != nil {
+			return nil, fmt.Errorf("read authority: %w", err)
+		}
+		if !ok || !public.Equal(certificate.PublicKey) {
+			continue
+		}
+		clusterID, err := authorityOf(certificate)
+		if err != nil {
+			return nil, fmt.Errorf("read authority: %w", err)
+		}
+		return &Authority{clusterID: clusterID, certificate: certificate, key: key}, nil
 	}
-	return &Authority{clusterID: clusterID, certificate: certificate, key: key}, nil
+	return nil, errors.New("read authority: key and certificate do not belong together")
 }
 
 // Certificate returns the root's certificate as PEM.

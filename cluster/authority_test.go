@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,15 +117,22 @@ func TestNamesAreChecked(t *testing.T) {
 }
 
 func TestATokenSurvivesItsText(t *testing.T) {
-	authority := newTestAuthority(t, "alpha")
-	token, err := NewToken("alpha", authority.Certificate())
+	one, next := newTestAuthority(t, "alpha").Certificate(), newTestAuthority(t, "alpha").Certificate()
+	token, err := NewToken("alpha", one)
 	must(t, err)
-	again, err := ParseToken(" " + token.String() + "\n")
+	both, err := NewToken("alpha", append(slices.Clone(one), next...))
 	must(t, err)
-	if again.ClusterID != "alpha" || again.Authority != token.Authority || string(again.Secret) != string(token.Secret) {
-		t.Errorf("token became %+v", again)
+	for _, made := range []Token{token, both} {
+		again, err := ParseToken(" " + made.String() + "\n")
+		must(t, err)
+		if again.ClusterID != "alpha" || !slices.Equal(again.Authorities, made.Authorities) || string(again.Secret) != string(made.Secret) {
+			t.Errorf("token became %+v", again)
+		}
 	}
-	for _, text := range []string{"", "coffer-join.", "coffer-join.AAAA", token.String()[1:], token.String()[:60]} {
+	if !token.Names(one) || token.Names(next) || !both.Names(one) || !both.Names(next) || both.Names([]byte("garbage")) {
+		t.Error("a token names other authorities than its own")
+	}
+	for _, text := range []string{"", "coffer-join.", "coffer-join.AAAA", token.String()[1:], token.String()[:60], both.String()[:len(both.String())-4]} {
 		if _, err := ParseToken(text); err == nil {
 			t.Errorf("%q was accepted", text)
 		}

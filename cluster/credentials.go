@@ -17,9 +17,9 @@ type Credentials struct {
 	authority *x509.Certificate // of the own certificate; sent to joining nodes
 }
 
-// ParseCredentials reads a node's certificate, its key and the authorities it trusts, all PEM.
+// ParseCredentials reads a node's certificate, its key and the authorities it trusts, one or several, all PEM.
 // It fails unless they belong together and are valid now, so a bad renewal never replaces a good certificate.
-func ParseCredentials(certificatePEM, keyPEM []byte, now time.Time, authorityPEM ...[]byte) (*Credentials, error) {
+func ParseCredentials(certificatePEM, keyPEM []byte, now time.Time, bundlePEM []byte) (*Credentials, error) {
 	own, err := tls.X509KeyPair(certificatePEM, keyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read credentials: %w", err)
@@ -28,7 +28,11 @@ func ParseCredentials(certificatePEM, keyPEM []byte, now time.Time, authorityPEM
 	if c.clusterID, c.nodeID, err = identityOf(own.Leaf); err != nil {
 		return nil, fmt.Errorf("read credentials: %w", err)
 	}
-	for _, authority := range authorityPEM {
+	authorities, err := Authorities(bundlePEM)
+	if err != nil {
+		return nil, fmt.Errorf("read credentials: %w", err)
+	}
+	for _, authority := range authorities {
 		root, err := parseCertificate(authority)
 		if err != nil {
 			return nil, fmt.Errorf("read credentials: authority: %w", err)

@@ -291,7 +291,7 @@ func TestACutOffLeaderConvergesAndLeadsAgain(t *testing.T) {
 	})
 	old, rest := g.members[0], g.members[1:]
 	old.propose(t, "once common")
-	g.fabric.refuse = true // no call made before the truncation waits and repairs the log
+	g.fabric.refuseDials() // no call made before the truncation waits and repairs the log
 	g.fabric.isolate(old.id, true, ids(rest)...)
 	before := old.Status().Last
 	var lost sync.WaitGroup

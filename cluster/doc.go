@@ -8,6 +8,8 @@
 //
 //   - transport.go: heartbeats run on raft's main goroutine, because beside it they change term and state under a leader.
 //   - votestore.go: a vote is one value on disk, so a crash cannot pair a new term with an old candidate.
+//   - bolt.go, pages.go: raft.db notes where its log begins and ends, and its pages are judged before bbolt sees them.
+//   - silence.go: a leader that is silent does not keep its follower from granting a vote.
 //   - logstore.go: every entry carries checksums, the log never has a hole, a failed or hung disk ends the process.
 //   - restart.go: a raft.db that does not fit the state is refused with a reason instead of being replayed.
 //   - coalesce.go, propose.go: no wait relies on raft's futures alone, some of which never resolve.

@@ -12,6 +12,7 @@ import (
 // voteLog remembers what raft says about votes that could not be asked for.
 type voteLog struct {
 	slog.Handler
+	about string // default: calls for votes that failed
 	mu    sync.Mutex
 	found []string
 }
@@ -26,12 +27,22 @@ func (l *voteLog) Handle(_ context.Context, r slog.Record) error {
 		text += " " + a.String()
 		return true
 	})
-	if strings.Contains(text, "ote RPC") && !strings.Contains(text, "was held") {
+	about := l.about
+	if about == "" {
+		about = "ote RPC"
+	}
+	if strings.Contains(text, about) && !strings.Contains(text, "was held") {
 		l.mu.Lock()
 		l.found = append(l.found, text)
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+func (l *voteLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.found = nil
 }
 
 func (l *voteLog) lines() []string {
@@ -60,9 +71,7 @@ func TestAnElectionAfterAQuietTimeMeetsNoDeadConnection(t *testing.T) {
 		}
 	}
 	others := g.followers(before)
-	said.mu.Lock()
-	said.found = nil
-	said.mu.Unlock()
+	said.forget()
 	g.fabric.isolate(before.id, true, ids(others)...)
 	after := g.leaderAmong(others...)
 	for _, line := range said.lines() {

@@ -66,6 +66,13 @@ func (f *fabric) wait(from, to string, done <-chan struct{}, deadline time.Time)
 	}
 }
 
+// refuseDials lets new connections over held links fail at once instead of waiting.
+func (f *fabric) refuseDials() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse = true
+}
+
 func (f *fabric) refuses(direction [2]string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
@@ -22,9 +21,7 @@ const (
 // openInspected opens raft.db for reading, under a lock that keeps writers away, and inspects all its pages.
 // It returns the extent of its log and whether the last write was torn.
 func openInspected(path string) (bolt *raftboltdb.BoltStore, held extent, torn bool, err error) {
-	bolt, err = raftboltdb.New(raftboltdb.Options{
-		Path: path, BoltOptions: &bbolt.Options{ReadOnly: true, Timeout: lockTimeout},
-	})
+	bolt, err = openReadOnly(path)
 	if errors.Is(err, bbolterrors.ErrTimeout) {
 		return nil, extent{}, false, refuse(err, "raft.db is in use by another process")
 	}
@@ -104,10 +101,13 @@ func (f *boltFile) bucket(b item, visit func(item) error) error {
 		return fmt.Errorf("bucket %q: %w", b.key, err)
 	}
 	if root := order.Uint64(value); root != 0 {
+		if b.size != bucketSize {
+			return fmt.Errorf("bucket %q is inline and elsewhere", b.key)
+		}
 		return f.tree(root, nil, nil, maxTreeDepth, visit)
 	}
 	content := value[bucketSize:]
-	p, err := newPage(sliceReader(content), 0, content, int64(len(content)))
+	p, err := newPage(sliceReader(content), 0, content, int64(len(content)), 1)
 	if err != nil {
 		return fmt.Errorf("bucket %q: %w", b.key, err)
 	}

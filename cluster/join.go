@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,29 +25,48 @@ const (
 	maxJoin     = 64 << 10         // bytes of a request or a reply
 	secretSize  = 32
 	tokenPrefix = "coffer-join."
+	endOfName   = 0 // behind the cluster's name, before further authorities
 )
 
 // Token lets one node join. It carries what the node must know before it may say anything: whom to believe.
 type Token struct {
-	ClusterID string
-	Authority [sha256.Size]byte // Fingerprint of the cluster's authority
-	Secret    []byte            // 32 random bytes; the cluster keeps only a keyed hash
+	ClusterID   string
+	Authorities [][sha256.Size]byte // Fingerprint of each authority of the cluster; there are two while it changes
+	Secret      []byte              // 32 random bytes; the cluster keeps only a keyed hash
 }
 
-// NewToken makes a token with a new secret for the cluster of an authority.
-func NewToken(clusterID string, authorityPEM []byte) (Token, error) {
-	fingerprint, err := Fingerprint(authorityPEM)
+// NewToken makes a token with a new secret for a cluster and the authorities that its nodes trust, PEM.
+func NewToken(clusterID string, bundlePEM []byte) (Token, error) {
+	authorities, err := fingerprints(bundlePEM)
 	if err != nil {
 		return Token{}, err
 	}
-	t := Token{ClusterID: clusterID, Authority: fingerprint, Secret: make([]byte, secretSize)}
+	t := Token{ClusterID: clusterID, Authorities: authorities, Secret: make([]byte, secretSize)}
 	_, err = rand.Read(t.Secret)
 	return t, err
 }
 
+// Names says whether the token names one of these authorities, PEM.
+func (t Token) Names(bundlePEM []byte) bool {
+	shown, err := fingerprints(bundlePEM)
+	return err == nil && slices.ContainsFunc(shown, t.names)
+}
+
+func (t Token) names(found [sha256.Size]byte) bool {
+	return slices.ContainsFunc(t.Authorities, func(known [sha256.Size]byte) bool {
+		return subtle.ConstantTimeCompare(found[:], known[:]) == 1
+	})
+}
+
 // String returns the token as the operator copies it. It contains the secret.
 func (t Token) String() string {
-	raw := append(append(append([]byte{}, t.Authority[:]...), t.Secret...), t.ClusterID...)
+	raw := append(append(append([]byte{}, t.Authorities[0][:]...), t.Secret...), t.ClusterID...)
+	if len(t.Authorities) > 1 {
+		raw = append(raw, endOfName)
+	}
+	for _, authority := range t.Authorities[1:] {
+		raw = append(raw, authority[:]...)
+	}
 	return tokenPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
@@ -57,8 +77,14 @@ func ParseToken(text string) (Token, error) {
 	if !ok || err != nil || len(raw) <= sha256.Size+secretSize {
 		return Token{}, errors.New("read join token: it is damaged or not a token")
 	}
-	t := Token{Secret: raw[sha256.Size : sha256.Size+secretSize], ClusterID: string(raw[sha256.Size+secretSize:])}
-	copy(t.Authority[:], raw)
+	name, more, _ := bytes.Cut(raw[sha256.Size+secretSize:], []byte{endOfName})
+	if len(more)%sha256.Size != 0 {
+		return Token{}, errors.New("read join token: it is damaged")
+	}
+	t := Token{Secret: raw[sha256.Size : sha256.Size+secretSize], ClusterID: string(name)}
+	for authority := range slices.Chunk(append(raw[:sha256.Size:sha256.Size], more...), sha256.Size) {
+		t.Authorities = append(t.Authorities, [sha256.Size]byte(authority))
+	}
 	return t, checkName(t.ClusterID)
 }
 
@@ -68,6 +94,8 @@ type JoinRequest struct {
 	NodeID  string
 	Address string // host:port of its cluster port
 	Request []byte // PKCS #10 request for its key
+
+	From net.Addr `json:"-"` // where the connection comes from; set by the port that serves it
 }
 
 // JoinReply admits a node. It is a non-voter until somebody promotes it.
@@ -105,13 +133,14 @@ func (p *Port) serveJoin(conn *portConn) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var request JoinRequest
 	if err := readJoin(conn, &request); err != nil {
-		p.cfg.Logger.Warn("unreadable request to join", "from", conn.RemoteAddr(), "error", err)
+		p.warn(conn.RemoteAddr(), "unreadable request to join", "error", err)
 		return
 	}
+	request.From = conn.RemoteAddr()
 	var answer joinAnswer
 	reply, err := p.admit(ctx, request)
 	if err != nil {
-		p.cfg.Logger.Warn("refused a node that wants to join", "node", request.NodeID, "from", conn.RemoteAddr(), "error", err)
+		p.warn(conn.RemoteAddr(), "refused a node that wants to join", "node", request.NodeID, "error", err)
 		answer.Refused = err.Error()
 	} else {
 		answer.Reply = &reply
@@ -130,9 +159,6 @@ func (p *Port) admit(ctx context.Context, request JoinRequest) (JoinReply, error
 	}
 	if request.NodeID == p.credentials.Load().nodeID {
 		return JoinReply{}, errors.New("this node has that id")
-	}
-	if g := p.guest.Load(); g != nil && g.removed(request.NodeID) {
-		return JoinReply{}, errRemoved
 	}
 	return p.cfg.Join(ctx, request)
 }
@@ -179,8 +205,7 @@ func (t Token) recognise(state tls.ConnectionState) error {
 		return errors.New("this is no cluster port that nodes can join at")
 	}
 	root := state.PeerCertificates[1]
-	found := sha256.Sum256(root.Raw)
-	if subtle.ConstantTimeCompare(found[:], t.Authority[:]) != 1 {
+	if !t.names(sha256.Sum256(root.Raw)) {
 		return errors.New("this node does not belong to the cluster of the token")
 	}
 	known := &Credentials{clusterID: t.ClusterID, roots: x509.NewCertPool()}

@@ -48,8 +48,15 @@ func (s *logStore) deleteOldest(low, high uint64) error {
 func (s *logStore) deleteNewest(low, high uint64) error {
 	for high >= low && high > 0 {
 		s.mu.Lock()
-		start := s.extent.chunk(high, low, -1)
+		start, left := s.extent.chunk(high, low, -1), uint64(0)
+		if start > s.extent.first {
+			left = start - 1
+		}
 		s.mu.Unlock()
+		err := storageCall(s.failure, s.limit, "delete", s.observe.Storage, func() error { return s.end.lower(left) })
+		if err != nil {
+			return s.fail(err)
+		}
 		if err := s.delete(start, high); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type logStore struct {
 	failure   *failure
 	limit     time.Duration     // longest time one call may take
 	observe   Observe           // complete
+	end       *endMark          // nil for a file that is only read
 	durable   func([]*raft.Log) // told after a batch is on disk, before raft goes on
 	deleting  sync.Mutex        // one deletion at a time
 	appending sync.Mutex        // one append at a time; guards the two buffers
@@ -81,7 +82,13 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 		return s.fail(err)
 	}
 	batch, size := s.seal(logs)
-	err := storageCall(s.failure, s.limit, "store", s.observe.Storage, func() error { return s.inner.StoreLogs(batch) })
+	err := storageCall(s.failure, s.limit, "store", s.observe.Storage, func() error {
+		if err := s.inner.StoreLogs(batch); err != nil {
+			return err
+		}
+		newest := logs[len(logs)-1]
+		return s.end.rise(logEnd{newest.Index, newest.Term})
+	})
 	clear(s.sealed) // do not keep the entries' data alive
 	if err != nil {
 		return s.fail(fmt.Errorf("append entries %d to %d to raft log: %w", logs[0].Index, logs[len(logs)-1].Index, err))

@@ -52,6 +52,19 @@ type change struct {
 	IDs     []string
 	Address string `json:",omitempty"`
 	Prev    uint64
+	By      string `json:",omitempty"` // who asked for it
+}
+
+type askerKey struct{}
+
+// WithAsker notes in a context who asks for changes of the membership: the leader logs it and hands it to Config.Bury.
+func WithAsker(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, askerKey{}, name)
+}
+
+func askerOf(ctx context.Context) string {
+	name, _ := ctx.Value(askerKey{}).(string)
+	return name
 }
 
 // Membership returns the newest membership that this node knows. It may not be committed yet.
@@ -74,7 +87,7 @@ func (c *Cluster) servers() []raft.Server {
 // returns the index of the new one. An error of the kind ErrUnknown says that the change may have happened, or may still:
 // look at the membership before you repeat it.
 func (c *Cluster) AddNonvoter(ctx context.Context, previous uint64, id, address string) (uint64, error) {
-	return c.submit(ctx, change{verbAdd, []string{id}, address, previous})
+	return c.submit(ctx, change{Verb: verbAdd, IDs: []string{id}, Address: address, Prev: previous})
 }
 
 // Promote gives non-voters a vote, all of them back to back. Each must have been healthy for Timing.Probation, close to the
@@ -105,6 +118,7 @@ func (c *Cluster) Transfer(ctx context.Context, id string) error {
 
 // submit carries a change out here or lets the leader do it.
 func (c *Cluster) submit(ctx context.Context, asked change) (uint64, error) {
+	asked.By = askerOf(ctx)
 	_, before := c.raft().LeaderWithID()
 	index, err := c.submitOnce(ctx, asked)
 	if errors.Is(err, errLeaderChanged) || errors.Is(err, errLost) {
@@ -158,7 +172,7 @@ func (c *Cluster) change(ctx context.Context, asked change) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s %s: %w", asked.Verb, asked.IDs, err)
 	}
-	c.logger.Info("membership changed", "verb", asked.Verb, "nodes", asked.IDs, "index", index)
+	c.logger.Info("membership changed", "verb", asked.Verb, "nodes", asked.IDs, "index", index, "by", asked.By)
 	return index, nil
 }
 
@@ -246,7 +260,7 @@ func (c *Cluster) withdraw(ctx context.Context, asked change, current Membership
 		return c.reconfigure(ctx, func() raft.IndexFuture { return c.raft().DemoteVoter(raft.ServerID(id), asked.Prev, 0) })
 	}
 	if c.cfg.Bury != nil && !c.cfg.Removed(id) {
-		if err := c.bury(ctx, id); err != nil {
+		if err := c.bury(ctx, id, asked.By); err != nil {
 			return 0, fmt.Errorf("bury its id: %w", err)
 		}
 	}
@@ -259,8 +273,8 @@ func (c *Cluster) withdraw(ctx context.Context, asked change, current Membership
 
 // bury makes the machine remember a removed node. It may refuse, and its outcome cannot be read here: what counts is
 // what it says once all that was committed is visible.
-func (c *Cluster) bury(ctx context.Context, id string) error {
-	if _, err := c.Propose(ctx, c.cfg.Bury(id)); err != nil {
+func (c *Cluster) bury(ctx context.Context, id, by string) error {
+	if _, err := c.Propose(ctx, c.cfg.Bury(id, by)); err != nil {
 		return err
 	}
 	committed := c.raft().CommitIndex()

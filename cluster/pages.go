@@ -125,16 +125,23 @@ func (i item) value() ([]byte, error) {
 }
 
 // page is one page with its overflow, or the page inside an inline bucket's value.
+//
+// No checksum covers it, and one bit of its count hides the newest entries. But bbolt writes a page in one way only: the
+// first key begins right behind the elements, each element's bytes right behind the former's, zeros fill the last page,
+// and no page more is taken. So the place of the first key proves the count, and the zeros prove that nothing is missing
+// at the end.
 type page struct {
 	io.ReaderAt
 	id    uint64
 	flags uint16
 	count int
 	size  int64
+	block int64  // the size is a multiple of it
+	next  int64  // where the next element's bytes must begin
 	head  []byte // header, elements and what happened to be read with them
 }
 
-// tree visits every leaf item below page id in order. Keys lie between low, inclusive, and high, exclusive.
+// tree visits every leaf item below page id in order. The first key is low, unless that is nil; all are below high.
 func (f *boltFile) tree(id uint64, low, high []byte, level int, visit func(item) error) error {
 	p, err := f.page(id, level)
 	if err != nil {
@@ -156,6 +163,9 @@ func (f *boltFile) tree(id uint64, low, high []byte, level int, visit func(item)
 			return err
 		}
 		low = keys[i]
+	}
+	if err := p.filled(); err != nil {
+		return err
 	}
 	for i, key := range keys {
 		bound := high
@@ -196,14 +206,14 @@ func (f *boltFile) page(id uint64, level int) (*page, error) {
 		f.seen[i/64] |= 1 << (i % 64)
 	}
 	size := int64(overflow+1) * f.pageSize
-	return newPage(io.NewSectionReader(f.file, offset, size), id, head, size)
+	return newPage(io.NewSectionReader(f.file, offset, size), id, head, size, f.pageSize)
 }
 
-func newPage(content io.ReaderAt, id uint64, head []byte, size int64) (*page, error) {
+func newPage(content io.ReaderAt, id uint64, head []byte, size, block int64) (*page, error) {
 	if size < headerSize {
 		return nil, fmt.Errorf("page %d: shorter than its header", id)
 	}
-	p := &page{ReaderAt: content, id: id, flags: order.Uint16(head[8:]), count: int(order.Uint16(head[10:])), size: size, head: head}
+	p := &page{ReaderAt: content, id: id, flags: order.Uint16(head[8:]), count: int(order.Uint16(head[10:])), size: size, block: block, head: head}
 	if p.flags != branchPage && p.flags != leafPage {
 		return nil, fmt.Errorf("page %d: unknown type %#x", id, p.flags)
 	}
@@ -211,6 +221,7 @@ func newPage(content io.ReaderAt, id uint64, head []byte, size int64) (*page, er
 	if end > size {
 		return nil, fmt.Errorf("page %d: %d elements do not fit", id, p.count)
 	}
+	p.next = end
 	if end > int64(len(head)) {
 		p.head = make([]byte, end)
 		if _, err := p.ReadAt(p.head, 0); err != nil {
@@ -220,8 +231,11 @@ func newPage(content io.ReaderAt, id uint64, head []byte, size int64) (*page, er
 	return p, nil
 }
 
-// leaf visits the items of a leaf page.
+// leaf visits the items of a leaf page. Only the root of a tree, which has no low key, may be empty.
 func (p *page) leaf(low, high []byte, visit func(item) error) error {
+	if p.count == 0 && low != nil {
+		return fmt.Errorf("page %d: leaf without items", p.id)
+	}
 	for i := range p.count {
 		element := p.head[headerSize+i*elementSize:]
 		flags, position := order.Uint32(element), order.Uint32(element[4:])
@@ -233,8 +247,9 @@ func (p *page) leaf(low, high []byte, visit func(item) error) error {
 		if err := p.inOrder(i, key, low, high); err != nil {
 			return err
 		}
-		start := int64(headerSize+i*elementSize) + int64(position) + int64(keySize)
-		if start+int64(valueSize) > p.size || flags&^bucketLeaf != 0 {
+		start := p.next
+		p.next += int64(valueSize)
+		if p.next > p.size || flags&^bucketLeaf != 0 {
 			return fmt.Errorf("page %d: element %d is damaged", p.id, i)
 		}
 		err = visit(item{key: key, bucket: flags == bucketLeaf, page: p, start: start, size: int64(valueSize)})
@@ -243,13 +258,32 @@ func (p *page) leaf(low, high []byte, visit func(item) error) error {
 		}
 		low = key
 	}
+	return p.filled()
+}
+
+// filled checks what follows the last element: zeros, to the end of the last page that the elements need.
+func (p *page) filled() error {
+	if p.size-p.next >= p.block {
+		return fmt.Errorf("page %d: %d bytes hold %d", p.id, p.size, p.next)
+	}
+	rest := p.head[min(p.next, int64(len(p.head))):]
+	if p.size > int64(len(p.head)) && p.size > p.next {
+		rest = make([]byte, p.size-p.next)
+		if _, err := p.ReadAt(rest, p.next); err != nil {
+			return fmt.Errorf("page %d: %w", p.id, err)
+		}
+	}
+	if len(bytes.TrimLeft(rest, "\x00")) > 0 {
+		return fmt.Errorf("page %d: holds more than its %d elements", p.id, p.count)
+	}
 	return nil
 }
 
-// bytes returns the key of element i, which lies position bytes behind the element.
+// bytes returns the key of element i, which lies position bytes behind the element and right behind what came before.
 func (p *page) bytes(i int, position, size uint32) ([]byte, error) {
-	start := int64(headerSize+i*elementSize) + int64(position)
-	if size == 0 || start+int64(size) > p.size || start < int64(headerSize+p.count*elementSize) {
+	start := p.next
+	p.next += int64(size)
+	if size == 0 || p.next > p.size || start != int64(headerSize+i*elementSize)+int64(position) {
 		return nil, fmt.Errorf("page %d: key %d is damaged", p.id, i)
 	}
 	if start+int64(size) <= int64(len(p.head)) {
@@ -265,13 +299,14 @@ func (p *page) bytes(i int, position, size uint32) ([]byte, error) {
 	return key, nil
 }
 
-// inOrder checks key i against its predecessor or the parent's key, and against the parent's next key.
+// inOrder checks key i against its predecessor, or against the parent's key, which is the same for the first one:
+// bbolt finds a page's place in its parent by that. It checks against the parent's next key, too.
 func (p *page) inOrder(i int, key, low, high []byte) error {
-	least := 1
+	want := 1
 	if i == 0 {
-		least = 0
+		want = 0
 	}
-	if low != nil && bytes.Compare(key, low) < least || high != nil && bytes.Compare(key, high) >= 0 {
+	if low != nil && bytes.Compare(key, low) != want || high != nil && bytes.Compare(key, high) >= 0 {
 		return fmt.Errorf("page %d: key %d is out of order", p.id, i)
 	}
 	return nil

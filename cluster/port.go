@@ -31,7 +31,8 @@ const (
 	connIdle       = 2 * time.Minute // longest silence of a peer on an accepted connection
 	dismissGrace   = time.Second
 	connsPerPeer   = 16
-	connsInAll     = 128
+	connsInAll     = 128 // of peers
+	connsJoining   = 8   // of nodes that join, beside those
 )
 
 // PortConfig describes the cluster port.
@@ -39,7 +40,8 @@ type PortConfig struct {
 	Listener    net.Listener // bound TCP listener; the port owns it
 	Advertise   string       // host:port under which peers reach it; the listener's address if empty
 	Credentials *Credentials // shown and believed until Rotate
-	// Join admits a node that has a token instead of a certificate. Optional: without it nobody can join here.
+	// Join admits a node that has a token instead of a certificate. It looks at the token before it says anything about the
+	// node, and refuses a removed one. Optional: without it nobody can join here.
 	Join func(ctx context.Context, request JoinRequest) (JoinReply, error)
 	// Dial opens the connection below TLS to a node; optional, TCP by default.
 	Dial   func(ctx context.Context, nodeID, address string) (net.Conn, error)
@@ -55,6 +57,8 @@ type Port struct {
 	streams     chan net.Conn          // accepted for raft
 	calls       chan net.Conn          // accepted for calls
 	joining     chan struct{}          // holds one for each handshake of a node that wants to join
+	shaking     handshakes
+	refused     refusals
 	closed      chan struct{}
 	ending      sync.Once
 	serving     sync.WaitGroup
@@ -86,13 +90,19 @@ func Listen(cfg PortConfig) (*Port, error) {
 	return p, nil
 }
 
-// Rotate makes the port use other credentials of the same node for every new connection.
+// Rotate makes the port use other credentials of the same node for every new connection. It closes connections with nodes
+// whose certificate they do not believe any more.
 func (p *Port) Rotate(credentials *Credentials) error {
 	old := p.credentials.Load()
 	if credentials.clusterID != old.clusterID || credentials.nodeID != old.nodeID {
 		return fmt.Errorf("rotate credentials: they name node %q of cluster %q", credentials.nodeID, credentials.clusterID)
 	}
 	p.credentials.Store(credentials)
+	for _, conn := range p.connections() {
+		if conn.distrusted() != nil {
+			conn.dismiss()
+		}
+	}
 	return nil
 }
 
@@ -243,13 +253,19 @@ func (p *Port) ended() bool {
 func (p *Port) keep(conn net.Conn, peer, protocol string, accepted bool) (*portConn, error) {
 	kept := &portConn{Conn: conn, port: p, peer: peer, protocol: protocol, accepted: accepted}
 	p.mu.Lock()
-	count := 0
+	count, strangers := 0, 0
 	for other := range p.open {
 		if other.accepted && other.peer == peer {
 			count++
 		}
+		if other.peer == "" {
+			strangers++
+		}
 	}
-	full := accepted && (count >= connsPerPeer || len(p.open) >= connsInAll)
+	full := accepted && (count >= connsPerPeer || len(p.open)-strangers >= connsInAll)
+	if peer == "" {
+		full = strangers >= connsJoining
+	}
 	if !full && !p.ended() {
 		kept.age = time.AfterFunc(connAge-rand.N(connAge/8), func() { kept.Close() })
 		p.open[kept] = struct{}{}
@@ -264,8 +280,11 @@ func (p *Port) keep(conn net.Conn, peer, protocol string, accepted bool) (*portC
 	return nil, errors.Join(err, conn.Close())
 }
 
-// stillKnown closes a connection whose node became unknown before recheck could see it.
+// stillKnown closes a connection whose node became unknown before recheck or Rotate could see it.
 func (p *Port) stillKnown(conn *portConn) error {
+	if err := conn.distrusted(); err != nil { // the credentials were changed meanwhile
+		return errors.Join(err, conn.Close())
+	}
 	g := p.guest.Load()
 	if g == nil || conn.peer == "" {
 		return nil
@@ -294,6 +313,16 @@ func (c *portConn) Read(b []byte) (int, error) {
 		}
 	}
 	return c.Conn.Read(b)
+}
+
+// distrusted says why the port does not believe the peer's certificate any more.
+func (c *portConn) distrusted() error {
+	secure, ok := c.Conn.(*tls.Conn)
+	if !ok || c.peer == "" {
+		return nil
+	}
+	_, err := c.port.credentials.Load().verify(secure.ConnectionState().PeerCertificates, time.Now())
+	return err
 }
 
 // dismiss closes the connection of a removed node. Calls get a moment to be answered: one may be the question that

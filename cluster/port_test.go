@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -189,6 +190,68 @@ func TestACallInAnotherNodesNameIsCut(t *testing.T) {
 	}
 	honest := &raft.RequestVoteRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("node-9"), Addr: []byte("x")}, Term: 1}
 	must(t, network.RequestVote("node-1", target, honest, &raft.RequestVoteResponse{}))
+}
+
+// While the authority changes, nodes trust the old and the new one. Once a node trusts the new one alone, certificates of
+// the old one are worth nothing, neither for new connections nor for those that are open.
+func TestTheAuthorityIsReplacedWhileRunning(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 3, nil)
+	next := newTestAuthority(t, testCluster)
+	both := append(slices.Clone(g.authority.Certificate()), next.Certificate()...)
+	rotate := func(signer *Authority, trusted []byte) {
+		for _, m := range g.members {
+			key, err := NewKey()
+			must(t, err)
+			encoded, err := EncodeKey(key)
+			must(t, err)
+			certificate, err := signer.Issue(m.id, key.Public(), time.Now())
+			must(t, err)
+			credentials, err := ParseCredentials(certificate, encoded, time.Now(), trusted)
+			must(t, err)
+			must(t, m.stream.(*Port).Rotate(credentials))
+			m.propose(t, "once at "+m.id)
+		}
+		g.agree()
+	}
+	first := g.members[0]
+	old := testCredentials(t, g.authority, g.members[1].id) // whoever kept the key can make these
+	open := func() (*tls.Conn, error) {
+		return tls.Dial("tcp", first.address, &tls.Config{
+			NextProtos: []string{protocolRaft}, InsecureSkipVerify: true, Certificates: []tls.Certificate{old.own},
+		})
+	}
+	token, err := NewToken(testCluster, both)
+	must(t, err)
+	recognised := func(phase string) {
+		mine := first.stream.(*Port).credentials.Load()
+		shown := tls.ConnectionState{NegotiatedProtocol: protocolJoin, PeerCertificates: []*x509.Certificate{mine.own.Leaf, mine.authority}}
+		if err := token.recognise(shown); err != nil {
+			t.Errorf("%s: a token of both authorities: %v", phase, err)
+		}
+	}
+	rotate(g.authority, both)
+	recognised("both are trusted, the old one signs")
+	conn, err := open()
+	must(t, err)
+	defer conn.Close()
+	rotate(next, both)
+	recognised("both are trusted, the new one signs")
+	rotate(next, next.Certificate())
+	recognised("the new one alone is trusted")
+	must(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection under the old authority stays open: %v", err)
+	}
+	late, err := open()
+	if err == nil { // the server judges last in TLS 1.3
+		defer late.Close()
+		must(t, late.SetReadDeadline(time.Now().Add(20*time.Second)))
+		_, err = late.Read(make([]byte, 1))
+	}
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a certificate of the old authority was accepted: %v", err)
+	}
 }
 
 func TestCertificatesAreRotatedWhileRunning(t *testing.T) {

@@ -11,12 +11,11 @@ import (
 
 const (
 	shaking = 64 // handshakes that may be under way at once
-	joining = 16 // of those, handshakes of nodes that want to join: the rest is for peers
+	joining = 8  // nodes that may join at once, beside those: they never take what peers need
 )
 
 // listen accepts connections until the port is closed. Each handshake has its own goroutine and a deadline.
 func (p *Port) listen() {
-	slots := make(chan struct{}, shaking)
 	pause := firstPause
 	for {
 		conn, err := p.cfg.Listener.Accept()
@@ -33,15 +32,15 @@ func (p *Port) listen() {
 			continue
 		}
 		pause = firstPause
-		select {
-		case slots <- struct{}{}:
-			p.serving.Go(func() {
-				defer func() { <-slots }()
-				p.receive(conn)
-			})
-		default:
-			conn.Close()
+		giveBack := p.shaking.take(conn.RemoteAddr())
+		if giveBack == nil {
+			p.refuse(conn, errors.New("too many handshakes are under way"))
+			continue
 		}
+		p.serving.Go(func() {
+			defer giveBack()
+			p.receive(conn, giveBack)
+		})
 	}
 }
 
@@ -55,8 +54,9 @@ func (p *Port) wait(pause time.Duration) {
 	}
 }
 
-// receive performs one handshake and hands the connection on.
-func (p *Port) receive(raw net.Conn) {
+// receive performs one handshake and hands the connection on. It gives its slot back as soon as the node turns out to be
+// one that joins.
+func (p *Port) receive(raw net.Conn, giveBack func()) {
 	if err := guardTCP(raw); err != nil {
 		p.refuse(raw, err)
 		return
@@ -68,7 +68,7 @@ func (p *Port) receive(raw net.Conn) {
 	release := p.untilClosed(cancel)
 	defer release()
 	var peer string
-	conn := tls.Server(raw, p.serverConfig(ctx, &peer))
+	conn := tls.Server(raw, p.serverConfig(ctx, &peer, giveBack))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		p.refuse(raw, err)
 		return
@@ -98,7 +98,14 @@ func (p *Port) untilClosed(cancel context.CancelFunc) func() {
 
 func (p *Port) refuse(raw net.Conn, err error) {
 	raw.Close()
-	p.cfg.Logger.Warn("refused a connection", "from", raw.RemoteAddr(), "error", err)
+	p.warn(raw.RemoteAddr(), "refused a connection", "error", err)
+}
+
+// warn writes a line about an address, unless it had one in this minute.
+func (p *Port) warn(from net.Addr, message string, args ...any) {
+	if suppressed, write := p.refused.note(from, time.Now()); write {
+		p.cfg.Logger.Warn(message, append(args, "from", from, "suppressed", suppressed)...)
+	}
 }
 
 // handOn gives the connection to whoever serves its protocol.
@@ -128,7 +135,7 @@ func (p *Port) handOn(conn *portConn) {
 }
 
 // serverConfig is made for each connection, so that rotation and removal take effect at once. It stores the proven peer.
-func (p *Port) serverConfig(ctx context.Context, peer *string) *tls.Config {
+func (p *Port) serverConfig(ctx context.Context, peer *string, giveBack func()) *tls.Config {
 	mine := p.credentials.Load()
 	mutual := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{mine.own}, SessionTicketsDisabled: true,
@@ -153,6 +160,7 @@ func (p *Port) serverConfig(ctx context.Context, peer *string) *tls.Config {
 		select {
 		case p.joining <- struct{}{}:
 			context.AfterFunc(ctx, func() { <-p.joining })
+			giveBack()
 		default:
 			return nil, errors.New("too many nodes want to join at once")
 		}

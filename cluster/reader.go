@@ -65,7 +65,7 @@ func (r *reader) pump() {
 			r.Close()
 			return
 		}
-		if !r.transport.valve.pass(rpc, r.closed) {
+		if !r.transport.valve.pass(rpc, r.closed) || !r.transport.silence.hear(rpc, r.closed) {
 			return
 		}
 		select {

@@ -148,9 +148,9 @@ func (r *Recovery) Finish(state State) error {
 	if err != nil {
 		return fmt.Errorf("open raft.db: %w", err)
 	}
-	files, err := wrap(bolt, r.held, r.cfg, newFailure(func(error) {}), seams{})
+	files, err := wrapForWriting(bolt, r.held, r.cfg, newFailure(func(error) {}), seams{})
 	if err != nil {
-		return errors.Join(err, bolt.Close())
+		return err
 	}
 	if err := files.logs.DeleteRange(r.remains.First, r.remains.Last); err != nil {
 		return errors.Join(fmt.Errorf("drop raft log: %w", err), files.close())

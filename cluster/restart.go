@@ -73,8 +73,33 @@ func judgeFile(cfg Config, path string, snapshots raft.SnapshotStore, f *failure
 	if err != nil {
 		return finding{}, err
 	}
+	if err := files.reaches(cfg.Dir); err != nil {
+		return finding{}, err
+	}
 	decided, err := files.judge(cfg)
 	return finding{held, torn, decided}, err
+}
+
+// reaches refuses a log without an entry that is known to have been in it.
+func (s *storage) reaches(dir string) error {
+	end, err := readEnd(dir)
+	if err != nil {
+		return err
+	}
+	first, last, _ := s.logs.measure()
+	if end.index > last {
+		return refuse(nil, "the log ends at entry %d but has reached entry %d: entries are lost", last, end.index)
+	}
+	if end.term == 0 || end.index < first {
+		return nil
+	}
+	switch term, err := s.logs.termAt(end.index); {
+	case err != nil:
+		return refuse(err, "the log is damaged at entry %d", end.index)
+	case term != end.term:
+		return refuse(nil, "entry %d has term %d but had term %d: the log is an older one", end.index, term, end.term)
+	}
+	return nil
 }
 
 // judge applies the table to the log of an inspected file and verifies the entries that count.

@@ -53,9 +53,9 @@ func (r *rounds) take() *round {
 	return taken
 }
 
-// confirm makes sure that no newer term than term had begun when the call was made: a rival needs a vote of one of the
-// voters that answer, and those state their term in answers to questions sent after the call.
-func (c *Cluster) confirm(ctx context.Context, term uint64) error {
+// confirmByRound makes sure that no newer term than term had begun when the call was made: a rival needs a vote of one
+// of the voters that answer, and those state their term in answers to questions sent after the call.
+func (c *Cluster) confirmByRound(ctx context.Context, term uint64) error {
 	if c.soleVoter() {
 		return nil
 	}

@@ -56,12 +56,12 @@ func openStorage(cfg Config, snapshots raft.SnapshotStore, f *failure, s seams) 
 	if err != nil {
 		return nil, fmt.Errorf("open raft.db: %w", err)
 	}
-	files, err := wrap(bolt, found.held, cfg, f, s)
-	if err == nil {
-		err = files.carryOut(found.plan, cfg)
-	}
+	files, err := wrapForWriting(bolt, found.held, cfg, f, s)
 	if err != nil {
-		return nil, errors.Join(err, bolt.Close())
+		return nil, err
+	}
+	if err := files.carryOut(found.plan, cfg); err != nil {
+		return nil, errors.Join(err, files.close())
 	}
 	return files, nil
 }
@@ -105,6 +105,18 @@ func wrap(bolt *raftboltdb.BoltStore, held extent, cfg Config, f *failure, s sea
 		return nil, err
 	}
 	return &storage{bolt: bolt, logs: newLogStore(logs, held, f, limit, cfg.Observe), votes: votes}, nil
+}
+
+// wrapForWriting also notes from now on how far the log reaches. It closes the file if it fails.
+func wrapForWriting(bolt *raftboltdb.BoltStore, held extent, cfg Config, f *failure, s seams) (*storage, error) {
+	files, err := wrap(bolt, held, cfg, f, s)
+	if err != nil {
+		return nil, errors.Join(err, bolt.Close())
+	}
+	if files.logs.end, err = openEnd(cfg.Dir); err != nil {
+		return nil, errors.Join(err, bolt.Close())
+	}
+	return files, nil
 }
 
 // createFile makes raft.db under a temporary name first: bbolt cannot open a file whose initialisation was cut short.
@@ -178,7 +190,7 @@ func checkIdentity(bolt *raftboltdb.BoltStore, cfg Config) error {
 func (s *storage) close() error {
 	s.logs.close()
 	s.votes.close()
-	if err := s.bolt.Close(); err != nil {
+	if err := errors.Join(s.bolt.Close(), s.logs.end.close()); err != nil {
 		return fmt.Errorf("close raft.db: %w", err)
 	}
 	return nil

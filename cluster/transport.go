@@ -19,13 +19,14 @@ const snapshotScale = 4 << 20
 // maxPool is how many idle connections to one peer are kept.
 const maxPool = 3
 
-// transport is raft's network transport, with six differences.
+// transport is raft's network transport, with seven differences.
 //
 //   - Heartbeats take the same road as every other call. Beside raft's main goroutine they change term and state under a
 //     running leader or candidate, and logs diverge. The embedded type keeps pre-vote and close.
 //   - A peer is called by id and address, and must prove its id.
 //   - A call is refused unless it names the node that its connection proved. So each accepted connection has its own reader.
 //   - Calls that bring entries wait at the valve.
+//   - A candidate is not refused for the sake of a leader that is silent.
 //   - A pipeline ends with its first refusal.
 //   - What decides an election has a fresh connection: a pooled one may have been closed by its idle peer, and a candidate
 //     that meets its end counts a refusal and waits for another election.
@@ -35,6 +36,7 @@ type transport struct {
 	snapshots              *raft.NetworkTransport // outgoing snapshots, nil without a port
 	named                  bool                   // targets carry the peer's id
 	valve                  *valve
+	silence                silence
 	settings               raft.NetworkTransportConfig // of readers
 	logger                 hclog.Logger
 	patience               time.Duration // with a peer that shall lead
@@ -58,7 +60,7 @@ func newTransport(cfg Config, v *valve) *transport {
 		MaxRPCsInFlight: cfg.Timing.RPCsInFlight, Timeout: cfg.Timing.RPCTimeout,
 	}
 	t := &transport{
-		valve: v, settings: settings, logger: settings.Logger,
+		valve: v, silence: silence{v, cfg.Timing.Heartbeat + time.Millisecond}, settings: settings, logger: settings.Logger,
 		patience: cfg.Timing.Election, incoming: make(chan raft.RPC), stop: make(chan struct{}), readers: map[*reader]struct{}{},
 	}
 	settings.Stream = newOutgoing(cfg.Stream, cfg.Stream.Dial)

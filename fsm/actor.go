@@ -20,5 +20,5 @@ type Actor struct {
 	Session string    `cbor:"3,keyasint,omitempty"`
 	Email   string    `cbor:"4,keyasint,omitempty"` // as the token states it
 	IP      string    `cbor:"5,keyasint,omitempty"`
-	Agent   string    `cbor:"6,keyasint,omitempty"` // User-Agent, at most 200 bytes
+	Agent   string    `cbor:"6,keyasint,omitempty"` // User-Agent, at most 200 bytes; of an operator the user of the system
 }

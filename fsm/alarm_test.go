@@ -12,8 +12,9 @@ func TestAlarmsFreezeBusinessWritesAndNoOthers(t *testing.T) {
 	p := newProbe(t, fsmtest.Options{})
 	full := fsm.AlarmChange{Kind: fsm.NoSpace, Node: "node-1", Reason: "disk"}
 	r := p.ask(1, "a", 1)
+	p.AsNode(func() { fsmtest.Must(p.Machine, fsm.RaiseAlarm, full) })
+	p.Equal(code(p.Apply(r)[0]), "no_space")
 	p.AsNode(func() {
-		fsmtest.Must(p.Machine, fsm.RaiseAlarm, full)
 		fsmtest.Must(p.Machine, fsm.RaiseAlarm, full) // changes nothing
 		fsmtest.Must(p.Machine, fsm.RaiseAlarm, fsm.AlarmChange{Kind: fsm.Diverged, Node: "node-2"})
 	})
@@ -31,7 +32,16 @@ func TestAlarmsFreezeBusinessWritesAndNoOthers(t *testing.T) {
 	fsmtest.Must(p.Machine, fsm.DisarmAlarm, full)
 	fsmtest.Rejects(p.Machine, addTo, add{Name: "a", By: 1}, fsm.ErrWriteFrozen) // one is left
 	fsmtest.Rejects(p.Machine, fsm.DisarmAlarm, full, fsm.ErrAlarmNotFound)
+	p.AsNode(func() {
+		fsmtest.Must(p.Machine, fsm.RaiseAlarm, fsm.AlarmChange{Kind: fsm.RolledBack, Node: "node-3"}) // freezes nothing
+		fsmtest.Must(p.Machine, fsm.RaiseAlarm, full)
+	})
 	fsmtest.Must(p.Machine, fsm.DisarmAlarm, fsm.AlarmChange{Kind: fsm.Diverged, Node: "node-2"})
+	tried, err = p.try(r)
+	p.Equal(err, nil)
+	p.Equal(code(tried), "no_space")
+	fsmtest.Must(p.Machine, fsm.DisarmAlarm, full)
+	fsmtest.Must(p.Machine, fsm.DisarmAlarm, fsm.AlarmChange{Kind: fsm.RolledBack, Node: "node-3"})
 	p.Equal(code(p.Apply(r)[0]), "")
 	p.Read(func(v *store.View) { p.Equal(len(fsm.Alarms(v)), 0) })
 }

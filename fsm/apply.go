@@ -147,34 +147,40 @@ func fromNewer(err error) bool {
 	return errors.As(err, &unknown)
 }
 
-// settle merges or drops the batch and remembers the outcome. Refusals that the
-// command does not declare pass: they are never remembered.
+// settle merges or drops the batch, remembers the outcome and puts it on the
+// record. Refusals that the command does not declare pass: they are never
+// remembered.
 func (a *application) settle(ctx *Context, h Handler, r *Request, result []byte, err error) (Outcome, error) {
 	outcome := Outcome{Index: a.index, Result: result}
-	var refused declined
-	switch {
-	case err == nil:
-	case errors.As(err, &refused):
-		outcome.Rejection = refused.rejection
-		a.machine.rejected(r, outcome.Rejection)
-		if !r.KeepRejection || !h.declares(outcome.Rejection) {
-			ctx.Batch.Merge()
-			return outcome, nil
-		}
-	default:
-		ctx.Batch.Discard()
-		rejection, ok := AsRejection(err)
-		if !ok {
-			return Outcome{}, err
+	recorded, remembered := audited(h, r), true
+	if err != nil {
+		var refused declined
+		kept := errors.As(err, &refused)
+		rejection := refused.rejection
+		if !kept {
+			ctx.Batch.Discard()
+			var ok bool
+			if rejection, ok = AsRejection(err); !ok {
+				return Outcome{}, err
+			}
 		}
 		outcome.Rejection = rejection
 		a.machine.rejected(r, rejection)
-		if !r.KeepRejection || !h.declares(rejection) {
+		remembered = r.KeepRejection && h.declares(rejection)
+		switch {
+		case kept:
+		case !recorded && !remembered:
 			return outcome, nil
+		default:
+			ctx.Batch = a.machine.db.Begin()
 		}
-		ctx.Batch = a.machine.db.Begin()
 	}
-	requests.Put(ctx, ctx.Now, requestRow{ID: r.RequestID, BodyHash: r.BodyHash, Time: ctx.Now, Outcome: outcome})
+	if recorded {
+		record(ctx, r, outcome.Rejection)
+	}
+	if remembered {
+		requests.Put(ctx, ctx.Now, requestRow{ID: r.RequestID, BodyHash: r.BodyHash, Time: ctx.Now, Outcome: outcome})
+	}
 	ctx.Batch.Merge()
 	return outcome, nil
 }
@@ -221,7 +227,7 @@ func (m *Machine) run(ctx *Context, h Handler, r *Request) (result []byte, err e
 		}
 	}()
 	if !h.system && frozen(ctx) {
-		return nil, ErrWriteFrozen
+		return nil, freezeReason(ctx)
 	}
 	for _, module := range m.before {
 		if err := module.Before(ctx); err != nil {

@@ -14,6 +14,7 @@ type Command[In, Out any] struct {
 	Name    string     // "domain.verb/version"
 	Rejects Rejections // what it may answer besides Out
 	System  bool       // runs while an alarm has frozen business writes
+	Audited bool       // goes on the record of operators, whoever asks
 }
 
 // Origin is where a request comes from and how it is to be treated.
@@ -21,8 +22,9 @@ type Origin struct {
 	Actor         Actor
 	RequestID     RequestID // from the idempotency key, else random
 	BodyHash      [32]byte
-	KeepRejection bool // remember a rejection under the request id too
-	DryRun        bool // answer as if, change nothing
+	KeepRejection bool   // remember a rejection under the request id too
+	DryRun        bool   // answer as if, change nothing
+	Reason        string // of an operator, for the record
 }
 
 // Caller is a context with an origin: an API call or a leader task.
@@ -52,6 +54,7 @@ func (c Command[In, Out]) Submit(caller Caller, p Proposer, in In) (Out, error) 
 		BodyHash:      origin.BodyHash,
 		KeepRejection: origin.KeepRejection,
 		Payload:       store.Encode(&in),
+		Reason:        origin.Reason,
 	}
 	run := p.Propose
 	if origin.DryRun {
@@ -76,6 +79,7 @@ type Handler struct {
 	name    string
 	rejects Rejections
 	system  bool
+	audited bool
 	run     func(ctx *Context, payload []byte) (result []byte, err error)
 	input   func() any // a new input, for wire goldens
 }
@@ -86,6 +90,7 @@ func Handle[In, Out any](c Command[In, Out], handle func(*Context, In) (Out, err
 		name:    c.Name,
 		rejects: c.Rejects,
 		system:  c.System,
+		audited: c.Audited,
 		input:   func() any { return new(In) },
 		run: func(ctx *Context, payload []byte) ([]byte, error) {
 			var in In

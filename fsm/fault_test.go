@@ -102,7 +102,7 @@ var faults = []fault{
 	{"a request with an unknown field", "request 0", func(p *probe) *raft.Log {
 		type wider struct {
 			fsm.Request
-			More int `cbor:"7,keyasint"`
+			More int `cbor:"8,keyasint"`
 		}
 		r := wider{Request: p.ask(9, "a", 1), More: 1}
 		return p.sealed(func(e *fsm.Entry) { e.Requests = []store.Raw{store.Encode(&r)} })

@@ -123,7 +123,7 @@ func TestBeforeRunsAheadOfEveryHandlerInModuleOrder(t *testing.T) {
 	for _, r := range p.Machine.Machine().Refusals() {
 		codes = append(codes, r.Code)
 	}
-	p.Equal(codes, []string{"idempotency_key_reused", "internal_error", "writes_frozen", "door_closed", "door_closed"})
+	p.Equal(codes, []string{"idempotency_key_reused", "internal_error", "writes_frozen", "no_space", "door_closed", "door_closed"})
 }
 
 // A refusal ahead of the handler is not remembered either, so the same request

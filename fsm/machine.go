@@ -75,7 +75,7 @@ func NewMachine(o Options) (*Machine, error) {
 		db:        o.DB,
 		handlers:  map[string]Handler{},
 		listeners: map[string][]func(*Context, any) error{},
-		refusals:  Rejections{ErrKeyReused, ErrInternal, ErrWriteFrozen},
+		refusals:  Rejections{ErrKeyReused, ErrInternal, ErrWriteFrozen, ErrNoSpace},
 	}
 	names := map[string]bool{}
 	for _, module := range WithSystem(o.Modules) {

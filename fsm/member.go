@@ -14,6 +14,9 @@ type Member struct {
 	Admitted store.Time `cbor:"3,keyasint"`
 	Removed  store.Time `cbor:"4,keyasint,omitempty"` // its id never comes back
 	Seen     Announced  `cbor:"5,keyasint"`
+	// Who let it in, and who removed it: operators. Empty if nobody has said so.
+	AdmittedBy string `cbor:"6,keyasint,omitempty"`
+	RemovedBy  string `cbor:"7,keyasint,omitempty"`
 }
 
 // Announced is what a node says of itself when it connects to the leader.
@@ -32,6 +35,7 @@ type joinToken struct {
 	Hash    store.ID   `cbor:"1,keyasint"`           // hexadecimal
 	Node    string     `cbor:"2,keyasint,omitempty"` // the only id that may use it
 	Expires store.Time `cbor:"3,keyasint"`
+	By      string     `cbor:"4,keyasint,omitempty"` // operator who made it
 }
 
 // EpochBegun is the permanent record of a restore or a recovery.
@@ -48,6 +52,15 @@ var (
 	tokens  = store.NewTable("system.tokens", func(t *joinToken) store.ID { return t.Hash })
 	epochs  = store.NewTable("system.epochs", func(e *EpochBegun) store.Uint64 { return store.Uint64(e.Epoch) })
 )
+
+// Signature is how a record names an actor: the id, and behind it the user of the
+// system that an operator is.
+func Signature(a Actor) string {
+	if a.Kind != Operator || a.Agent == "" {
+		return a.ID
+	}
+	return a.ID + " (" + a.Agent + ")"
+}
 
 // MemberOf returns what is known of a node, removed ones included.
 func MemberOf(r store.Reader, id string) (Member, bool) { return members.Get(r, store.ID(id)) }
@@ -74,6 +87,18 @@ func Epochs(r store.Reader) []EpochBegun {
 		list = append(list, e)
 	}
 	return list
+}
+
+// TokenAdmits tells whether a join token lets a node in, by its keyed hash. The
+// log's time decides, which a view may be behind: Admit has the last word.
+func TokenAdmits(v *store.View, hash store.ID, node string) bool {
+	t, known := tokens.Get(v, hash)
+	return known && t.admits(node, v.Applied().Time)
+}
+
+// admits tells whether the token lets a node in at a time.
+func (t joinToken) admits(node string, now store.Time) bool {
+	return now < t.Expires && (t.Node == "" || t.Node == node)
 }
 
 // tokensExpire is an invariant: no token outlives the longest lifetime.

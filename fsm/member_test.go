@@ -66,6 +66,35 @@ func TestANodeNobodyHasHeardOfMayTryAgain(t *testing.T) {
 	})
 }
 
+// The record of a member says which operators have let it in and removed it.
+func TestAMemberSaysWhoLetItInAndWhoRemovedIt(t *testing.T) {
+	p := founded(t)
+	p.As(fsm.Actor{Kind: fsm.Operator, ID: "ann", Agent: "uid 7"})
+	fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: "aa", Lifetime: store.Hour})
+	p.admit(fsm.Admission{Node: "node-2", Token: "aa", Address: "b:1"})
+	for _, who := range []string{"bob", "eve"} { // the second one is too late
+		p.As(fsm.Actor{Kind: fsm.Operator, ID: who})
+		fsmtest.Must(p.Machine, fsm.RemoveMember, fsm.Removal{Node: "node-2"})
+	}
+	p.AsNode(func() { fsmtest.Must(p.Machine, fsm.RemoveMember, fsm.Removal{Node: "node-1"}) })
+	p.Read(func(v *store.View) {
+		one, _ := fsm.MemberOf(v, "node-1")
+		two, _ := fsm.MemberOf(v, "node-2")
+		p.Equal([]string{one.AdmittedBy, one.RemovedBy, two.AdmittedBy, two.RemovedBy}, []string{"", "", "ann (uid 7)", "bob"})
+	})
+}
+
+func TestATokenIsLookedUpAsItWillBeUsed(t *testing.T) {
+	p := founded(t)
+	fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: "aa", Lifetime: store.Hour, Node: "node-3"})
+	p.Read(func(v *store.View) {
+		p.Equal([]bool{fsm.TokenAdmits(v, "aa", "node-2"), fsm.TokenAdmits(v, "aa", "node-3")}, []bool{false, true})
+	})
+	p.Clock = p.Clock.Add(store.Hour)
+	fsmtest.Must(p.Machine, fsm.CreateToken, fsm.TokenCreated{Hash: "bb", Lifetime: store.Hour}) // time passes in the log
+	p.Read(func(v *store.View) { p.Equal(fsm.TokenAdmits(v, "aa", "node-3"), false) })
+}
+
 func TestATokenEnds(t *testing.T) {
 	p := founded(t)
 	for _, lifetime := range []int64{-1, 0, fsm.LongestToken + 1} {

@@ -38,7 +38,7 @@ func createToken(ctx *Context, c TokenCreated) (Nothing, error) {
 		return Nothing{}, ErrTokenLifetime
 	}
 	forgetTokens(ctx)
-	tokens.Put(ctx, joinToken{Hash: c.Hash, Node: c.Node, Expires: ctx.Now.Add(c.Lifetime)})
+	tokens.Put(ctx, joinToken{Hash: c.Hash, Node: c.Node, Expires: ctx.Now.Add(c.Lifetime), By: Signature(ctx.Actor)})
 	return Nothing{}, nil
 }
 
@@ -66,7 +66,7 @@ type Admission struct {
 // none. A node that was admitted and never heard of may try again with another
 // token. An id that was removed is refused for good.
 var Admit = Command[Admission, Nothing]{
-	Name: "system.admit/1", System: true,
+	Name: "system.admit/1", System: true, Audited: true,
 	Rejects: Rejections{ErrNotPermitted, ErrTokenInvalid, ErrMemberRemoved, ErrMemberExists},
 }
 
@@ -81,14 +81,16 @@ func admit(ctx *Context, c Admission) (Nothing, error) {
 	case known && (m.Seen.Boots > 0 || c.Token == ""):
 		return Nothing{}, ErrMemberExists
 	}
+	admitted := Member{ID: c.Node, Address: c.Address, Admitted: ctx.Now}
 	if c.Token != "" || len(Members(ctx)) > 0 {
 		t, ok := tokens.Get(ctx, c.Token)
-		if !ok || t.Expires <= ctx.Now || t.Node != "" && t.Node != c.Node {
+		if !ok || !t.admits(c.Node, ctx.Now) {
 			return Nothing{}, ErrTokenInvalid
 		}
+		admitted.AdmittedBy = t.By
 		tokens.Delete(ctx, c.Token)
 	}
-	members.Put(ctx, Member{ID: c.Node, Address: c.Address, Admitted: ctx.Now})
+	members.Put(ctx, admitted)
 	return Nothing{}, nil
 }
 
@@ -100,7 +102,7 @@ type Removal struct {
 // RemoveMember marks a node as gone for good. It does not change raft's
 // membership; it comes before that change, so that the id cannot come back.
 var RemoveMember = Command[Removal, Nothing]{
-	Name: "system.remove_member/1", System: true, Rejects: Rejections{ErrNotPermitted, ErrMemberUnknown},
+	Name: "system.remove_member/1", System: true, Audited: true, Rejects: Rejections{ErrNotPermitted, ErrMemberUnknown},
 }
 
 func removeMember(ctx *Context, c Removal) (Nothing, error) {
@@ -113,6 +115,9 @@ func removeMember(ctx *Context, c Removal) (Nothing, error) {
 	}
 	if m.Removed == 0 {
 		m.Removed = ctx.Now
+		if ctx.Actor.Kind == Operator {
+			m.RemovedBy = Signature(ctx.Actor)
+		}
 		members.Put(ctx, m)
 	}
 	return Nothing{}, nil
@@ -198,7 +203,7 @@ type EpochReason struct {
 
 // BeginEpoch records for good why a new epoch has begun.
 var BeginEpoch = Command[EpochReason, Nothing]{
-	Name: "system.begin_epoch/1", System: true, Rejects: Rejections{ErrNotPermitted, ErrEpochExists},
+	Name: "system.begin_epoch/1", System: true, Audited: true, Rejects: Rejections{ErrNotPermitted, ErrEpochExists},
 }
 
 func beginEpoch(ctx *Context, c EpochReason) (Nothing, error) {

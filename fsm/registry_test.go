@@ -74,7 +74,7 @@ func TestAStateOfANewerProgramIsRefused(t *testing.T) {
 func TestHandlersAreListed(t *testing.T) {
 	p := newProbe(t, fsmtest.Options{})
 	handlers := p.Machine.Machine().Handlers()
-	p.Equal(len(handlers), 11+4)
+	p.Equal(len(handlers), 12+4)
 	h := handlers["probe.add/1"]
 	p.Equal(h.Name(), "probe.add/1")
 	p.Equal(len(h.Rejects()), 1)

@@ -103,6 +103,7 @@ var (
 	ErrKeyReused   = Reject(Conflict, "idempotency_key_reused")
 	ErrInternal    = Reject(Internal, "internal_error")
 	ErrWriteFrozen = Reject(Unavailable, "writes_frozen")
+	ErrNoSpace     = Reject(Unavailable, "no_space") // frozen for want of disk space alone
 )
 
 // AsRejection returns the rejection in an error's chain.

@@ -34,6 +34,7 @@ type Request struct {
 	BodyHash      [32]byte  `cbor:"4,keyasint"` // keyed; catches a reused idempotency key
 	KeepRejection bool      `cbor:"5,keyasint,omitempty"`
 	Payload       store.Raw `cbor:"6,keyasint"`
+	Reason        string    `cbor:"7,keyasint,omitempty"` // of an operator, for the record
 }
 
 // Entry is what one raft log entry holds: requests, sealed by the leader.

@@ -62,6 +62,17 @@ func frozen(r store.Reader) bool {
 	return row.Alarms > 0
 }
 
+// freezeReason says why business writes are stopped. A state that may be wrong is
+// worse than a disk that is full.
+func freezeReason(r store.Reader) *Rejection {
+	for _, alarm := range alarms.Scan(r, store.All{}, nil) {
+		if freezing[alarm.Kind] && alarm.Kind != NoSpace {
+			return ErrWriteFrozen
+		}
+	}
+	return ErrNoSpace
+}
+
 // ClusterOf returns who the state belongs to; false before it is founded.
 func ClusterOf(r store.Reader) (Cluster, bool) { return clusters.Get(r, "cluster") }
 
@@ -82,16 +93,18 @@ func Alarms(r store.Reader) []Alarm {
 func WithSystem(modules []Module) []Module {
 	return append([]Module{{
 		Name:   "system",
-		Tables: []store.Shape{clusters, terms, alarms, freezes, requests, members, tokens, epochs},
+		Tables: []store.Shape{clusters, terms, alarms, freezes, requests, members, tokens, epochs, audit, auditEnds},
 		Commands: []Handler{
 			Handle(Found, found), Handle(BeginTerm, beginTerm), Handle(Assert, assert),
 			Handle(RaiseAlarm, raiseAlarm), Handle(DisarmAlarm, disarmAlarm),
 			Handle(CreateToken, createToken), Handle(Admit, admit), Handle(RemoveMember, removeMember),
 			Handle(Announce, announce), Handle(FinalizeUpgrade, finalizeUpgrade), Handle(BeginEpoch, beginEpoch),
+			Handle(RecordAction, recordAction),
 		},
 		Invariants: []Invariant{
 			{Name: "the freeze counts the alarms", Check: freezeCounts},
 			{Name: "join tokens expire", Check: tokensExpire},
+			{Name: "the audit of operators is a chain", Check: auditChains},
 		},
 	}}, modules...)
 }

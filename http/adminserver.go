@@ -1,8 +1,11 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,11 +23,13 @@ type AdminOptions struct {
 	Reader  fsm.Reader
 	Deps    admin.Deps
 	Epoch   func() uint32
-	Reasons func() []string
+	Reasons func(Role) []string
 	Metrics http.Handler
 	// Backup writes a hot copy of the state, encrypted to recipients if there are
 	// any, and returns the SHA-256 of what it has written, in hexadecimal.
 	Backup func(ctx context.Context, to io.Writer, recipients []string) (sum string, err error)
+	// Stall is how long a client of a backup may take nothing; 30 s when zero.
+	Stall time.Duration
 	// Profiles serves Go profiles below /debug/pprof/.
 	Profiles bool
 	Logger   *slog.Logger
@@ -59,14 +64,21 @@ func NewAdmin(o AdminOptions) (http.Handler, error) {
 // trailer: the status is sent before the copy has ended.
 func (o *AdminOptions) backup(w http.ResponseWriter, r *http.Request) {
 	const trailer = "Coffer-Backup-Sha256"
-	control := http.NewResponseController(w)
-	if err := control.SetWriteDeadline(time.Time{}); err != nil {
-		o.Logger.Warn("a backup may be cut by the write limit", "err", err)
+	who, err := o.Deps.Identify(r)
+	if err != nil {
+		o.refuseBackup(w, err)
+		return
 	}
+	started := &backupWriter{Writer: w, control: http.NewResponseController(w), stall: cmp.Or(o.Stall, defaultStall)}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Trailer", trailer)
-	started := &firstWrite{Writer: w}
-	sum, err := o.Backup(r.Context(), started, r.URL.Query()["recipient"])
+	recipients := r.URL.Query()["recipient"]
+	sum, err := o.Backup(r.Context(), started, recipients)
+	if started.done { // it has left the node
+		about := fmt.Sprintf("sha256 %s for %d recipients", sum, len(recipients))
+		o.Deps.Note(r.Context(), who, r.Header.Get(api.HeaderReason), "backup", about, err)
+		err = errors.Join(err, started.move())
+	}
 	switch {
 	case err == nil:
 		w.Header().Set(trailer, sum)
@@ -83,14 +95,21 @@ func (o *AdminOptions) backup(w http.ResponseWriter, r *http.Request) {
 // is logged and not told.
 func (o *AdminOptions) refuseBackup(w http.ResponseWriter, err error) {
 	status, problem := http.StatusInternalServerError, map[string]any{"code": api.CodeInternal, "title": "The backup was not made."}
-	if refusal, known := fsm.AsRejection(err); known {
+	var known *api.Problem
+	if refusal, ok := fsm.AsRejection(err); ok || errors.As(err, &known) {
+		if ok {
+			known = api.ProblemOf(refusal, false)
+		}
 		status = http.StatusConflict
-		if refusal.Kind == fsm.Invalid {
+		if known.Kind == fsm.Invalid {
 			status = http.StatusUnprocessableEntity
 		}
-		problem["code"] = refusal.Code
-		if reason, ok := refusal.Detail("reason"); ok {
-			problem["reason"] = reason.Text
+		if known.Code == admin.ErrOperator.Code {
+			status = http.StatusBadRequest
+		}
+		problem["code"] = known.Code
+		for _, f := range known.Fields {
+			problem[f.Name] = f.Value
 		}
 	} else {
 		o.Logger.Error("backup failed", "err", err)
@@ -103,13 +122,31 @@ func (o *AdminOptions) refuseBackup(w http.ResponseWriter, err error) {
 	}
 }
 
-// firstWrite notes that something was written.
-type firstWrite struct {
+// backupWriter notes that something was written, and lets a client take as long
+// as it likes while it takes something at all: whoever stops would keep the only
+// backup of the node for ever.
+type backupWriter struct {
 	io.Writer
-	done bool
+	control *http.ResponseController
+	stall   time.Duration
+	done    bool
 }
 
-func (f *firstWrite) Write(p []byte) (int, error) {
-	f.done = true
-	return f.Writer.Write(p)
+// defaultStall is how long a client may take nothing.
+const defaultStall = 30 * time.Second
+
+// move gives the client the whole time again.
+func (b *backupWriter) move() error {
+	if err := b.control.SetWriteDeadline(time.Now().Add(b.stall)); err != nil {
+		return fmt.Errorf("move the limit of a write: %w", err)
+	}
+	return nil
+}
+
+func (b *backupWriter) Write(p []byte) (int, error) {
+	if err := b.move(); err != nil {
+		return 0, err
+	}
+	b.done = true
+	return b.Writer.Write(p)
 }

@@ -30,11 +30,32 @@ func withHealth(surfaces http.Handler, o Options) http.Handler {
 	})
 }
 
+// Role is what a balancer wants of a node; readiness is judged by it.
+type Role string
+
+// The roles of /readyz.
+const (
+	RoleAny       Role = ""           // reads and writes, here or forwarded
+	RoleLeader    Role = "leader"     // writes without a way round
+	RoleStaleRead Role = "stale-read" // reads of a state that may be a little old
+)
+
 // Health answers liveness and readiness on any listener.
-func Health(reasons func() []string) http.Handler {
+func Health(reasons func(Role) []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, health{Status: "ok"}) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, reasons()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		asked := r.URL.Query()["role"]
+		role := RoleAny
+		if len(asked) == 1 {
+			role = Role(asked[0])
+		}
+		if len(asked) > 1 || role != RoleAny && role != RoleLeader && role != RoleStaleRead {
+			answer(w, http.StatusBadRequest, health{Status: "unknown role", Reasons: []string{"role must be leader or stale-read"}})
+			return
+		}
+		ready(w, reasons(role))
+	})
 	return mux
 }
 

@@ -33,9 +33,9 @@ type Options struct {
 	TrustProxy bool
 	Hosts      []string // names this server answers for; all when empty
 	Version    string
-	Reasons    func() []string // why the node is not ready; empty means ready
-	Metrics    http.Handler    // nil keeps them off this listener
-	Logger     *slog.Logger    // of the access log and of causes
+	Reasons    func(Role) []string // why the node is not ready; empty means ready
+	Metrics    http.Handler        // nil keeps them off this listener
+	Logger     *slog.Logger        // of the access log and of causes
 	Observe    api.Observer
 	Fatal      func(error)
 	Strict     bool // for tests: refuse answers that routes do not declare

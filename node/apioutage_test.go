@@ -13,22 +13,30 @@ import (
 	"coffer/store"
 )
 
-// walkFrozen stops business writes with an alarm, as a node without disk space
-// does. Nothing happens until an operator disarms it.
+// walkFrozen stops business writes with an alarm, as replicas that differ do and
+// a node without disk space. Nothing happens until an operator disarms it.
 func walkFrozen(t *testing.T, c *apiContract) {
 	r := newRoad(t, c, startAPI(t, nil))
-	alarm := fsm.AlarmChange{Kind: fsm.NoSpace, Node: "another", Reason: "test"}
-	if _, err := fsm.RaiseAlarm.Submit(r.node.self(t.Context()), r.node, alarm); err != nil {
-		t.Fatal(err)
-	}
-	for _, operation := range c.writes() {
-		request, body := r.request(operation)
-		r.refused(request, body, http.StatusServiceUnavailable, "writes_frozen")
-		request.URL.RawQuery = "dryRun=true"
-		r.refused(request, body, http.StatusServiceUnavailable, "writes_frozen")
-	}
-	if _, err := fsm.DisarmAlarm.Submit(r.node.self(t.Context()), r.node, alarm); err != nil {
-		t.Fatal(err)
+	for _, frozen := range []struct {
+		kind, code string
+		status     int
+	}{
+		{fsm.Diverged, "writes_frozen", http.StatusServiceUnavailable},
+		{fsm.NoSpace, "no_space", http.StatusInsufficientStorage},
+	} {
+		alarm := fsm.AlarmChange{Kind: frozen.kind, Node: "another", Reason: "test"}
+		if _, err := fsm.RaiseAlarm.Submit(r.node.self(t.Context()), r.node, alarm); err != nil {
+			t.Fatal(err)
+		}
+		for _, operation := range c.writes() {
+			request, body := r.request(operation)
+			r.refused(request, body, frozen.status, frozen.code)
+			request.URL.RawQuery = "dryRun=true"
+			r.refused(request, body, frozen.status, frozen.code)
+		}
+		if _, err := fsm.DisarmAlarm.Submit(r.node.self(t.Context()), r.node, alarm); err != nil {
+			t.Fatal(err)
+		}
 	}
 	client := newClient(r.node.URL())
 	t.Cleanup(client.close)

@@ -124,6 +124,13 @@ func VerifyBackup(ctx context.Context, path string, secrets []string, salt Secre
 	if err != nil {
 		return r, Usage{err}
 	}
+	_, encrypted, err := snapshot.Inspect(file, secrets)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return BackupReport{File: path, Encrypted: encrypted}, errors.Join(containerError(err), file.Close())
+	}
 	bar := newBar(terminal)
 	summary, err := snapshot.Verify(ctx, file, snapshot.Verification{
 		Dir: filepath.Dir(path), Schema: schema, Sums: Sums, Newest: fsm.NewestVersion, Secrets: secrets,
@@ -131,7 +138,7 @@ func VerifyBackup(ctx context.Context, path string, secrets []string, salt Secre
 		Check:    checkState(ctx, salt),
 	})
 	bar.clear()
-	r = reportOf(path, summary.Header, len(secrets) > 0)
+	r = reportOf(path, summary.Header, encrypted)
 	r.SHA256, r.Bytes, r.Sums, r.Rows = hex.EncodeToString(summary.SHA256[:]), summary.Bytes, summary.Footer.Sums, summary.Footer.Counts
 	r.Verified = err == nil
 	return r, errors.Join(containerError(err), file.Close())
@@ -217,14 +224,24 @@ func ReadBackupKeys(path string) ([]string, error) {
 // MakeBackupKey makes a key for backups in a new file and returns its recipient,
 // which is no secret.
 func MakeBackupKey(path string) (recipient string, err error) {
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		return "", errors.Join(refused("%s exists: a key is never overwritten", path), err)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return "", refused("%s exists: a key is never overwritten", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make key: %w", err)
 	}
 	secret, recipient, err := snapshot.GenerateKey()
-	if err != nil {
-		return "", err
+	if err == nil {
+		_, err = file.WriteString("# recipient: " + recipient + "\n" + secret + "\n")
 	}
-	return recipient, writeDurably(path, []byte("# recipient: "+recipient+"\n"+secret+"\n"))
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("make key: %w", err), os.Remove(path))
+	}
+	return recipient, syncDir(filepath.Dir(filepath.Clean(path)))
 }
 
 // ReadSalt reads the chain salt from a file or the environment; empty for none.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -68,6 +69,9 @@ const (
 	secretsDir   = "secrets"
 	snapshotDir  = "snap"
 	unfinished   = ".new" // ends the name of a file while it is written
+	// makingFile is there while a directory is made, until it has a node.json: until
+	// then all in it is nobody's. It holds the id that the node is to have.
+	makingFile = "making"
 )
 
 // openDataDir locks the directory and reads or makes its identity.
@@ -82,6 +86,9 @@ func openDataDir(path, ledgerID string) (*dataDir, error) {
 	d := &dataDir{path: path, lock: lock}
 	err = d.removeUnfinished()
 	if err == nil {
+		err = d.checkMade()
+	}
+	if err == nil {
 		err = d.identify(ledgerID)
 	}
 	if err != nil {
@@ -90,8 +97,10 @@ func openDataDir(path, ledgerID string) (*dataDir, error) {
 	return d, nil
 }
 
-// emptyDataDir locks a directory that is no node's yet.
-func emptyDataDir(path string) (*dataDir, error) {
+// emptyDataDir locks a directory that is no node's yet, and notes that it is being
+// made for that id, or for one of its own. What an attempt before this one has
+// left is removed; without a wish it had the same id.
+func emptyDataDir(path, nodeID string) (*dataDir, error) {
 	if err := makeDir(path); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -100,10 +109,83 @@ func emptyDataDir(path string) (*dataDir, error) {
 		return nil, err
 	}
 	d := &dataDir{path: path, lock: lock}
-	if name, found := d.hasFiles(); found {
-		return nil, errors.Join(refused("%s is not empty: it holds %s", path, name), d.close())
+	if err := d.startMaking(nodeID); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+func (d *dataDir) startMaking(nodeID string) error {
+	if err := d.removeUnfinished(); err != nil {
+		return err
+	}
+	before, err := d.isHalfMade()
+	if err != nil {
+		return err
+	}
+	if nodeID == "" {
+		nodeID = before
+	}
+	if before != "" {
+		if err := d.clear(); err != nil {
+			return err
+		}
+	}
+	if name, found := d.hasFiles(); found {
+		return refused("%s is not empty: it holds %s", d.path, name)
+	}
+	if nodeID == "" {
+		nodeID = "node-" + randomHex(4)
+	}
+	d.Identity.NodeID = nodeID
+	return writeDurably(d.file(makingFile), []byte(nodeID+"\n"))
+}
+
+// isHalfMade returns for whom a directory was begun, empty if it was not, or is
+// complete.
+func (d *dataDir) isHalfMade() (nodeID string, err error) {
+	text, err := os.ReadFile(d.file(makingFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", makingFile, err)
+	}
+	if d.has(identityFile) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// clear removes everything but the lock; the note of the making goes last.
+func (d *dataDir) clear() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return fmt.Errorf("clear %s: %w", d.path, err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); name != lockFile && name != makingFile {
+			if err := os.RemoveAll(d.file(name)); err != nil {
+				return fmt.Errorf("clear %s: %w", d.path, err)
+			}
+		}
+	}
+	return d.removeMaking()
+}
+
+// finish makes the directory a node's: its identity is the last thing it gets.
+func (d *dataDir) finish() error {
+	if err := d.save(); err != nil {
+		return err
+	}
+	return d.removeMaking()
+}
+
+func (d *dataDir) removeMaking() error {
+	if err := os.Remove(d.file(makingFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", makingFile, err)
+	}
+	return syncDir(d.path)
 }
 
 // makeDir makes a directory whose name is as durable as what will be in it.
@@ -138,7 +220,7 @@ func lockDir(path string, flags int) (*os.File, error) {
 
 // removeUnfinished removes small files that a crash has left half written.
 func (d *dataDir) removeUnfinished() error {
-	for _, pattern := range []string{identityFile, filepath.Join(secretsDir, "*")} {
+	for _, pattern := range []string{identityFile, makingFile, filepath.Join(secretsDir, "*")} {
 		left, err := filepath.Glob(d.file(pattern + unfinished))
 		if err != nil {
 			return fmt.Errorf("look for unfinished files: %w", err)
@@ -148,6 +230,21 @@ func (d *dataDir) removeUnfinished() error {
 				return fmt.Errorf("remove unfinished file: %w", err)
 			}
 		}
+	}
+	return nil
+}
+
+// checkMade refuses a directory that was begun by a join or a restore and is not
+// complete.
+func (d *dataDir) checkMade() error {
+	begun, err := d.isHalfMade()
+	switch {
+	case err != nil:
+		return err
+	case begun != "":
+		return refused("%s was never completed for %s: join or restore once more, which removes what is left, or empty it", d.path, begun)
+	case d.has(makingFile):
+		return d.removeMaking()
 	}
 	return nil
 }

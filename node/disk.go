@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -18,6 +19,14 @@ import (
 type disk struct {
 	dir     string
 	reserve int64 // bytes below which the node stops
+	logger  *slog.Logger
+	ask     func(dir string, s *syscall.Statfs_t) error
+	last    atomic.Int64 // room when the file system said so last
+	silent  atomic.Bool  // it does not say so now
+}
+
+func newDisk(dir string, reserve int64, logger *slog.Logger) *disk {
+	return &disk{dir: dir, reserve: reserve, logger: logger, ask: syscall.Statfs}
 }
 
 const (
@@ -28,25 +37,43 @@ const (
 // errDiskFull stops a node while it can still write what ends it well.
 var errDiskFull = errors.New("the disk is nearly full")
 
-// free is the room in bytes that this process may use; none is known when the
-// file system does not say.
-func (d disk) free() int64 {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(d.dir, &s); err != nil {
-		return 1 << 62
+// free is the room in bytes that this process may use. When the file system does
+// not say, it is what it was before.
+func (d *disk) free() int64 {
+	if err := d.look(); err != nil {
+		if !d.silent.Swap(true) {
+			d.logger.Error("the room on the disk is not known", "last", d.last.Load(), "err", err)
+		}
+		return d.last.Load()
 	}
-	return int64(s.Bavail) * int64(s.Bsize)
+	if d.silent.Swap(false) {
+		d.logger.Info("the room on the disk is known again", "free", d.last.Load())
+	}
+	return d.last.Load()
+}
+
+// look asks the file system.
+func (d *disk) look() error {
+	var s syscall.Statfs_t
+	if err := d.ask(d.dir, &s); err != nil {
+		return fmt.Errorf("look at the disk of %s: %w", d.dir, err)
+	}
+	d.last.Store(int64(s.Bavail) * int64(s.Bsize))
+	return nil
 }
 
 // low tells that business writes should stop: four times the reserve are left.
-func (d disk) low() bool { return d.reserve > 0 && d.free() < 4*d.reserve }
+func (d *disk) low() bool { return d.reserve > 0 && d.free() < 4*d.reserve }
 
 // full tells that the node must stop.
-func (d disk) full() bool { return d.reserve > 0 && d.free() < d.reserve }
+func (d *disk) full() bool { return d.reserve > 0 && d.free() < d.reserve }
 
 // board looks at the disk before anything is opened. A disk that is full gives
 // its ballast back, so that the next start can do what makes room.
-func (d disk) board() error {
+func (d *disk) board() error {
+	if err := d.look(); err != nil && d.reserve > 0 {
+		return err
+	}
 	if !d.full() {
 		return d.load()
 	}
@@ -60,7 +87,7 @@ func (d disk) board() error {
 }
 
 // load keeps half of the reserve in a file that can be given up.
-func (d disk) load() error {
+func (d *disk) load() error {
 	if d.reserve == 0 {
 		return nil
 	}
@@ -82,7 +109,7 @@ func (d disk) load() error {
 	return errors.Join(err, file.Close())
 }
 
-func (d disk) release() error {
+func (d *disk) release() error {
 	err := os.Remove(filepath.Join(d.dir, ballastFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -107,10 +134,10 @@ func (n *Node) guardDisk() {
 			n.giveUp()
 			return
 		case n.disk.low() && !n.told(fsm.NoSpace) && raising.CompareAndSwap(false, true):
-			go func() { // the disk goes on filling meanwhile
+			n.tending.Go(func() { // the disk goes on filling meanwhile
 				defer raising.Store(false)
 				n.raise(fsm.NoSpace, fmt.Sprintf("%d bytes are left", n.disk.free()))
-			}()
+			})
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,9 +37,12 @@ type member struct {
 	log                    *os.File
 }
 
-// clusterPorts is how far the cluster port of a fleet's node is above its public
-// one.
-const clusterPorts = 3000
+const (
+	// clusterPorts is how far the cluster port of a fleet's node is above its
+	// public one.
+	clusterPorts = 3000
+	highestPort  = 65535
+)
 
 // RunFleet starts a cluster of so many nodes and serves until the context ends.
 // On an empty directory it founds the cluster and lets the others join; later it
@@ -51,6 +55,10 @@ func RunFleet(ctx context.Context, c Config, size int, out io.Writer) error {
 	first, err := strconv.Atoi(port)
 	if err != nil || first == 0 {
 		return Usage{fmt.Errorf("--nodes needs a port in --http-addr, not %q", port)}
+	}
+	if last := first + clusterPorts + size - 1; first < 1 || last > highestPort {
+		return Usage{fmt.Errorf("--nodes %d needs the ports %d to %d and %d to %d, and there is none above %d: give a lower one in --http-addr",
+			size, first, first+size-1, first+clusterPorts, last, highestPort)}
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -90,7 +98,6 @@ func (f *fleet) assemble(ctx context.Context) error {
 			return err
 		}
 	}
-	var newcomers []string
 	for _, m := range f.nodes {
 		_, err := readIdentity(m.dir)
 		fresh := errors.Is(err, os.ErrNotExist)
@@ -98,7 +105,6 @@ func (f *fleet) assemble(ctx context.Context) error {
 			if err := f.join(ctx, m); err != nil {
 				return fmt.Errorf("%s joins: %w", m.id, err)
 			}
-			newcomers = append(newcomers, m.id)
 		}
 		if err := f.start(m); err != nil {
 			return err
@@ -114,7 +120,7 @@ func (f *fleet) assemble(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.promote(ctx, newcomers)
+	return f.promote(ctx)
 }
 
 // join waits for the founder and gets a node its directory.
@@ -131,21 +137,48 @@ func (f *fleet) join(ctx context.Context, m *member) error {
 	return err
 }
 
-// promote gives newcomers a vote once they have been healthy for long enough.
-func (f *fleet) promote(ctx context.Context, newcomers []string) error {
-	if len(newcomers) == 0 {
-		return nil
-	}
-	fmt.Fprintf(f.out, "%v follow the log; they get a vote when they have been healthy for 10 s.\n", newcomers)
-	for {
-		_, err := NewOperator(f.nodes[0].dir).ChangeMembers(ctx, "promote", 0, newcomers...)
+// promote gives the nodes that have no vote one, once they have been healthy for
+// long enough: newcomers, and those whose first start was cut short.
+func (f *fleet) promote(ctx context.Context) error {
+	operator := NewOperator(f.nodes[0].dir)
+	var asked []string
+	for tell := time.Now().Add(tellAfter); ; {
+		waiting, err := f.voteless(ctx, operator)
+		if err == nil && len(waiting) == 0 {
+			return nil
+		}
+		if err == nil && !slices.Equal(waiting, asked) {
+			asked = waiting
+			fmt.Fprintf(f.out, "%v follow the log; they get a vote when they have been healthy for 10 s.\n", waiting)
+		}
+		if err == nil {
+			_, err = operator.ChangeMembers(ctx, "promote", 0, waiting...)
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
+		}
+		if time.Now().After(tell) {
+			tell = time.Now().Add(tellAfter)
+			fmt.Fprintf(f.out, "%v have no vote yet: %v\n", asked, err)
 		}
 		if err := pause(ctx, f.ended, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}
+}
+
+// voteless are the nodes of the fleet that follow without a vote.
+func (f *fleet) voteless(ctx context.Context, operator *Operator) (ids []string, err error) {
+	all, err := operator.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all.Members {
+		if !one.Voter && slices.ContainsFunc(f.nodes, func(m *member) bool { return m.id == one.ID }) {
+			ids = append(ids, one.ID)
+		}
+	}
+	return ids, nil
 }
 
 // pause waits, unless a process or the context ends before.

@@ -6,41 +6,22 @@ import (
 	"time"
 
 	"coffer/fsm"
+	coffer "coffer/http"
 )
 
-// Reasons lists why this node is not ready to serve; empty means ready.
-func (n *Node) Reasons() []string {
-	reasons := n.impediments()
-	for _, alarm := range n.alarms() {
-		// What ails another node alone does not stop this one.
-		everybody := alarm.Kind == fsm.NoSpace || alarm.Kind == fsm.Diverged
-		if everybody || alarm.Node == n.dir.Identity.NodeID {
-			reasons = append(reasons, fmt.Sprintf("alarm %s of %s", alarm.Kind, alarm.Node))
-		}
-	}
-	return reasons
+// Reasons lists why this node is not ready for a role; empty means ready.
+func (n *Node) Reasons(role coffer.Role) []string {
+	v := n.vitals()
+	v.alarms = n.alarms()
+	return v.reasons(role)
 }
 
-// impediments are the reasons that end by themselves or never; an alarm is ended
-// by an operator, who needs a running node for it.
+// impediments are the reasons that end by themselves or never. An alarm is ended
+// by an operator, who needs a running node for it, and so is a wrong clock.
 func (n *Node) impediments() []string {
-	var reasons []string
-	add := func(bad bool, format string, values ...any) {
-		if bad {
-			reasons = append(reasons, fmt.Sprintf(format, values...))
-		}
-	}
-	add(n.draining.Load(), "draining")
-	if err := n.broken.Load(); err != nil {
-		add(true, "stopped: %v", *err)
-	}
-	if err := n.machine.Err(); err != nil {
-		add(true, "state machine halted: %v", err)
-	}
-	status := n.cluster.Status()
-	add(status.Leader == "", "no leader")
-	add(status.State == "Leader" && !n.prepared.Load(), "this leader has not begun its term")
-	return reasons
+	v := n.vitals()
+	v.clock = 0
+	return v.reasons(coffer.RoleAny)
 }
 
 func (n *Node) alarms() []fsm.Alarm {

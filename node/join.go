@@ -11,7 +11,6 @@ import (
 
 	"coffer/cluster"
 	"coffer/fsm"
-	"coffer/fsm/settings"
 	"coffer/http/admin"
 	"coffer/ledgerchain"
 	"coffer/store"
@@ -82,14 +81,17 @@ func Join(ctx context.Context, f JoinFlags) (Identity, error) {
 	if _, _, err := net.SplitHostPort(f.Advertise); err != nil {
 		return Identity{}, Usage{fmt.Errorf("--cluster-addr %q is not HOST:PORT", f.Advertise)}
 	}
-	d, err := emptyDataDir(f.DataDir)
+	d, err := emptyDataDir(f.DataDir, f.NodeID)
 	if err != nil {
 		return Identity{}, err
 	}
-	if f.NodeID == "" {
-		f.NodeID = "node-" + randomHex(4)
+	f.NodeID = d.Identity.NodeID
+	err = d.join(ctx, f, token)
+	var refusal *RefusedError
+	if errors.As(err, &refusal) {
+		err = errors.Join(err, d.clear())
 	}
-	err = errors.Join(d.join(ctx, f, token), d.close())
+	err = errors.Join(err, d.close())
 	return d.Identity, err
 }
 
@@ -128,20 +130,16 @@ func (d *dataDir) join(ctx context.Context, f JoinFlags, token cluster.Token) er
 	}
 	// Last: with it, the directory is a node's.
 	d.Identity = Identity{NodeID: f.NodeID, ClusterID: token.ClusterID, LedgerID: brought.LedgerID, Joined: true}
-	return d.save()
+	return d.finish()
 }
 
 // check makes sure that the credentials hold and are of the cluster that the
 // token names.
 func (f credentialFiles) check(token cluster.Token) error {
-	authority, err := cluster.Fingerprint(f.authority)
-	if err != nil {
-		return err
-	}
-	if authority != token.Authority {
+	if !token.Names(f.authority) {
 		return errors.New("another authority than the token's")
 	}
-	_, err = f.credentials(time.Now())
+	_, err := f.credentials(time.Now())
 	return err
 }
 
@@ -172,53 +170,21 @@ func (n *Node) NewToken(caller fsm.Caller, nodeID string, lifetime time.Duration
 	if n.port == nil {
 		return "", admin.ErrNoPort
 	}
-	files, err := n.dir.readCredentials()
+	trusted, err := n.dir.readSecret(authorityFile)
 	if err != nil {
 		return "", err
 	}
-	token, err := cluster.NewToken(n.dir.Identity.ClusterID, files.authority)
+	token, err := cluster.NewToken(n.dir.Identity.ClusterID, trusted)
 	if err != nil {
 		return "", err
 	}
-	_, err = fsm.CreateToken.Submit(caller, n, fsm.TokenCreated{
+	by := askerOf(caller)
+	_, err = fsm.CreateToken.Submit(by.caller(), n, fsm.TokenCreated{
 		Hash: store.ID(n.tokenHash(token.Secret)), Node: nodeID, Lifetime: lifetime.Microseconds(),
 	})
+	n.report(by, "token create", []string{nodeID}, err)
 	if err != nil {
 		return "", err
 	}
 	return token.String(), nil
-}
-
-// admit lets a node in that brings a good token: it is remembered for good,
-// receives the log without a vote, and gets a certificate.
-func (n *Node) admit(ctx context.Context, r cluster.JoinRequest) (reply cluster.JoinReply, err error) {
-	files, err := n.dir.readCredentials()
-	if err != nil {
-		return reply, errors.New("this node cannot sign certificates")
-	}
-	authority, err := cluster.ParseAuthority(files.authority, files.authorityKey)
-	if err != nil {
-		return reply, errors.New("this node cannot sign certificates")
-	}
-	certificate, err := authority.IssueFor(r.NodeID, r.Request, time.Now())
-	if err != nil {
-		return reply, fmt.Errorf("certificate: %w", err)
-	}
-	_, err = fsm.Admit.Submit(n.self(ctx), n, fsm.Admission{
-		Node: r.NodeID, Address: r.Address, Token: store.ID(n.tokenHash(r.Secret)),
-	})
-	if err != nil {
-		return reply, err
-	}
-	if _, err := n.cluster.AddNonvoter(ctx, 0, r.NodeID, r.Address); err != nil {
-		return reply, err
-	}
-	n.logger.Info("a node has joined", "id", r.NodeID, "address", r.Address)
-	brought := dowry{LedgerID: n.dir.Identity.LedgerID, SaltID: n.salt.ID(), AuthorityKey: files.authorityKey}
-	if n.config.Mode == settings.Development {
-		brought.JWT, brought.Salt = string(n.config.Secrets.JWT), string(n.config.Secrets.Salt)
-	}
-	reply.Certificate, reply.Authority = certificate, files.authority
-	reply.Extra, err = json.Marshal(brought)
-	return reply, err
 }

@@ -50,8 +50,12 @@ func memberView(p cluster.Peer) admin.Member {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// Change carries out a change of the membership.
-func (n *Node) Change(ctx context.Context, c admin.MemberChange) (index uint64, err error) {
+// Change carries out a change of the membership. Whoever asks is logged, and
+// recorded with what is changed.
+func (n *Node) Change(caller fsm.Caller, c admin.MemberChange) (index uint64, err error) {
+	by := askerOf(caller)
+	ctx := cluster.WithAsker(caller, by.name())
+	defer func() { n.report(by, c.Verb, c.Nodes, err) }()
 	switch c.Verb {
 	case "promote":
 		index, err = n.cluster.Promote(ctx, uint64(c.PrevIndex), c.Nodes...)
@@ -63,7 +67,7 @@ func (n *Node) Change(ctx context.Context, c admin.MemberChange) (index uint64, 
 		previous := uint64(c.PrevIndex)
 		for _, id := range c.Nodes {
 			if c.Verb == "remove" && !n.inMembership(id) {
-				_, err = fsm.RemoveMember.Submit(n.self(ctx), n, fsm.Removal{Node: id}) // admitted, but never added
+				_, err = fsm.RemoveMember.Submit(by.caller(), n, fsm.Removal{Node: id}) // admitted, but never added
 				index = n.cluster.Membership().Index
 			} else {
 				index, err = change(ctx, previous, id)
@@ -89,8 +93,20 @@ func (n *Node) inMembership(id string) bool {
 }
 
 // Transfer lets another voter lead.
-func (n *Node) Transfer(ctx context.Context, nodeID string) error {
-	return changeError(n.cluster.Transfer(ctx, nodeID))
+func (n *Node) Transfer(caller fsm.Caller, nodeID string) error {
+	by := askerOf(caller)
+	err := n.cluster.Transfer(cluster.WithAsker(caller, by.name()), nodeID)
+	n.report(by, "transfer", []string{nodeID}, err)
+	return changeError(err)
+}
+
+// report logs what an operator has asked of this node, and how it ended.
+func (n *Node) report(by asker, verb string, about []string, err error) {
+	if err != nil {
+		n.logger.Warn("an operator was refused", "by", by.name(), "verb", verb, "about", about, "err", err)
+		return
+	}
+	n.logger.Info("done for an operator", "by", by.name(), "verb", verb, "about", about)
 }
 
 // changeError says in the words of the admin API why a membership stays.

@@ -145,8 +145,10 @@ func (m *metrics) watch(n *Node) {
 	gauge("coffer_fsm_flushed_index", "Entry that state.db holds the state of.", func() float64 { return float64(n.db.Durable()) })
 	gauge("coffer_disk_free_bytes", "Room left where the data directory lies.", func() float64 { return float64(n.disk.free()) })
 	gauge("coffer_raft_state", "0 follower, 1 candidate, 2 leader, 3 shut down.", func() float64 { return stateNumber[n.cluster.Status().State] })
-	if n.port != nil {
-		gauge("coffer_cert_expiry_seconds", "Time until the node's certificate ends.", func() float64 { return time.Until(n.port.Expiry()).Seconds() })
+	for _, r := range n.reloadables {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "coffer_cert_expiry_seconds", Help: "Time until a certificate of this node ends.", ConstLabels: prometheus.Labels{"role": r.what},
+		}, func() float64 { return time.Until(r.expires()).Seconds() }))
 	}
 	for _, kind := range []string{fsm.Diverged, fsm.NoSpace, fsm.ClockSkew, fsm.RolledBack} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -34,16 +36,23 @@ type Node struct {
 	metrics  *metrics
 	server   *server
 	port     *cluster.Port // nil without peers
-	disk     disk
+	disk     *disk
 	snaps    *snapshot.Virtual
+	attempts *attempts // of others to join here
+
+	public      atomic.Pointer[tls.Certificate] // of the public API, nil without TLS
+	reloadables []*reloadable
+	hangups     chan os.Signal
 
 	prepared atomic.Bool // this leader has founded the ledger and made its wishes
 	draining atomic.Bool
 	broken   atomic.Pointer[error]
+	outlook  atomic.Pointer[outlook] // nil until the leader has answered
 
 	stopping chan struct{} // closed when Stop begins
 	once     sync.Once
-	ended    chan error // why the node wants to be stopped
+	tending  sync.WaitGroup // what runs beside the servers until stopping
+	ended    chan error     // why the node wants to be stopped
 }
 
 // The exit codes of the program (reliability, section 1.1).
@@ -65,11 +74,13 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		config: c, logger: c.Logger, flushLog: func() {}, metrics: newMetrics(c.Version),
-		disk: disk{dir: c.DataDir, reserve: c.DiskReserve}, stopping: make(chan struct{}), ended: make(chan error, 1),
+		attempts: newAttempts(), hangups: make(chan os.Signal, 1), stopping: make(chan struct{}), ended: make(chan error, 1),
 	}
+	n.hearHangups()
 	if n.logger == nil {
 		n.logger, n.flushLog = NewLogger(os.Stderr, c.LogLevel)
 	}
+	n.disk = newDisk(c.DataDir, c.DiskReserve, n.logger)
 	limitMemory(c.MaxMemory)
 	if err := n.start(ctx); err != nil {
 		n.logger.Error("start failed", "err", err)
@@ -106,11 +117,12 @@ func (n *Node) start(ctx context.Context) error {
 		}
 	}
 	n.cluster.Lead(n.reign)
-	n.rotate()
-	go n.guardDisk()
+	n.tending.Go(n.reload)
+	n.tending.Go(n.guardDisk)
 	if n.port != nil {
 		// The others may not be there yet: this node serves what it can meanwhile.
-		go n.awaitPeers()
+		n.tending.Go(n.lookAround)
+		n.tending.Go(n.awaitPeers)
 		return nil
 	}
 	if err := n.awaitReady(ctx, startLimit); err != nil {
@@ -139,11 +151,12 @@ func (n *Node) awaitPeers() {
 		}
 	}()
 	n.logger.Info("waiting for peers", "url", n.URL(), "cluster", n.port.Addr().String())
+	n.tending.Go(func() { n.moveIn(ctx) }) // without it the others may never be heard
 	if err := n.awaitReady(ctx, 0); err != nil {
 		return
 	}
-	n.moveIn(ctx)
 	n.sayReady()
+	<-ctx.Done()
 }
 
 func (n *Node) openDir() (err error) {
@@ -242,11 +255,6 @@ func (n *Node) openCluster() error {
 	if n.snaps, err = n.exchange(); err != nil {
 		return errors.Join(err, stream.Close())
 	}
-	timing := cluster.LAN()
-	if n.config.WAN {
-		timing = cluster.WAN()
-	}
-	timing.Probation = n.config.Probation
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID:    n.dir.Identity.NodeID,
 		ClusterID: n.dir.Identity.ClusterID,
@@ -266,7 +274,7 @@ func (n *Node) openCluster() error {
 		Announce:  n.announcement,
 		DigestAt:  n.digestAt,
 		LogBudget: n.config.LogBudget,
-		Timing:    timing,
+		Timing:    n.timing(),
 		Observe:   n.metrics.cluster(),
 	}, n.machine, n.snaps, n.seal)
 	if err != nil {
@@ -275,15 +283,28 @@ func (n *Node) openCluster() error {
 	return n.dir.markStarted()
 }
 
+func (n *Node) timing() cluster.Timing {
+	timing := cluster.LAN()
+	if n.config.WAN {
+		timing = cluster.WAN()
+	}
+	timing.Probation = n.config.Probation
+	return timing
+}
+
 func (n *Node) beginTerm(term uint64) []byte {
 	return n.request(fsm.BeginTerm.Name, store.Encode(&fsm.TermBegun{Term: term, Node: n.dir.Identity.NodeID}))
 }
 
 // request is a request of this node itself, for the log.
 func (n *Node) request(command string, payload []byte) []byte {
+	return n.requestOf(n.actor(), command, payload)
+}
+
+func (n *Node) requestOf(actor fsm.Actor, command string, payload []byte) []byte {
 	return store.Encode(&fsm.Request{
 		Command:   command,
-		Actor:     fsm.Actor{Kind: fsm.Node, ID: n.dir.Identity.NodeID},
+		Actor:     actor,
 		RequestID: fsm.NewRequestID(),
 		Payload:   payload,
 	})
@@ -336,6 +357,22 @@ func (n *Node) Stop(ctx context.Context) error {
 	return n.stop(ctx)
 }
 
+// awaitTending waits for what runs beside the servers.
+func (n *Node) awaitTending(ctx context.Context) error {
+	signal.Stop(n.hangups)
+	done := make(chan struct{})
+	go func() {
+		n.tending.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the end of background work: %w", ctx.Err())
+	}
+}
+
 // stop closes what is open: HTTP, cluster, store, directory.
 func (n *Node) stop(ctx context.Context) error {
 	n.once.Do(func() { close(n.stopping) })
@@ -346,6 +383,7 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.cluster != nil {
 		failures = append(failures, n.cluster.Close(ctx))
 	}
+	failures = append(failures, n.awaitTending(ctx)) // before what they read is closed
 	if n.db != nil {
 		failures = append(failures, n.db.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/user"
 	"path/filepath"
 	"time"
@@ -23,12 +24,13 @@ type Operator struct {
 	// streaming has no limit for the whole answer.
 	streaming *http.Client
 	name      string
+	reason    string // why they ask, for the record; may be empty
 }
 
 // NewOperator finds the socket of a node.
 func NewOperator(dataDir string) *Operator {
 	socket := filepath.Join(dataDir, adminSocket)
-	o := &Operator{socket: socket, name: "operator"}
+	o := &Operator{socket: socket, name: "operator", reason: os.Getenv("COFFER_REASON")}
 	if who, err := user.Current(); err == nil {
 		o.name = who.Username
 	}
@@ -72,7 +74,7 @@ func (o *Operator) call(ctx context.Context, method, path string, in, out any) e
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Coffer-Operator", o.name)
+	o.sign(request)
 	if in != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -88,6 +90,14 @@ func (o *Operator) call(ctx context.Context, method, path string, in, out any) e
 		return refusal(response.StatusCode, answer)
 	}
 	return json.Unmarshal(answer, out)
+}
+
+// sign says who asks, and why.
+func (o *Operator) sign(request *http.Request) {
+	request.Header.Set("Coffer-Operator", o.name)
+	if o.reason != "" {
+		request.Header.Set("Coffer-Reason", o.reason)
+	}
 }
 
 // refusal is a problem document as an error of the class that decides the exit

@@ -22,15 +22,9 @@ func (o *Operator) Members(ctx context.Context) (m admin.Members, err error) {
 }
 
 // ChangeMembers promotes, demotes or removes nodes and returns the index of the
-// new membership. It happens only to that of a log entry, 0 for the one of now.
+// new membership. It happens only to that of a log entry, 0 for the one that the
+// leader has: the node that is asked may be a moment behind.
 func (o *Operator) ChangeMembers(ctx context.Context, verb string, previous int64, nodes ...string) (index uint64, err error) {
-	if previous == 0 {
-		now, err := o.Members(ctx)
-		if err != nil {
-			return 0, err
-		}
-		previous = int64(now.Index)
-	}
 	var done admin.MemberChanged
 	err = o.call(ctx, http.MethodPost, "/admin/v1/cluster/"+verb, admin.MemberChange{Nodes: nodes, PrevIndex: previous}, &done)
 	return done.Index, err
@@ -72,7 +66,7 @@ func (o *Operator) Backup(ctx context.Context, to io.Writer, recipients []string
 	if err != nil {
 		return "", err
 	}
-	request.Header.Set("Coffer-Operator", o.name)
+	o.sign(request)
 	response, err := o.streaming.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("%w through %s: %w", ErrUnreachable, o.socket, err)

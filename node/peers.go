@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -17,7 +14,6 @@ import (
 	"coffer/fsm"
 	"coffer/fsm/ledger"
 	"coffer/fsm/modules"
-	"coffer/fsm/settings"
 	"coffer/snapshot"
 	"coffer/store"
 )
@@ -33,9 +29,10 @@ func (n *Node) stream() (raft.StreamLayer, error) {
 	case n.config.Cluster == "":
 		return nil, refused("%s is a member of a cluster: give --cluster-addr", n.config.DataDir)
 	}
+	n.watchPeerCredentials()
 	files, err := n.dir.readCredentials()
 	if err != nil {
-		return nil, err
+		return nil, refused("the credentials do not hold: %v", err)
 	}
 	credentials, err := files.credentials(time.Now())
 	if err != nil {
@@ -54,66 +51,6 @@ func (n *Node) stream() (raft.StreamLayer, error) {
 	}
 	n.port = port
 	return port, nil
-}
-
-// relayVariable names the environment variable that tests of faults set: a
-// development node then dials every peer through this address and says first, in
-// a line of its own, which peer it wants. Peers prove their ids as ever.
-const relayVariable = "COFFER_TEST_RELAY"
-
-// relay dials peers through the relay of a test; nil without one.
-func (n *Node) relay() func(ctx context.Context, nodeID, address string) (net.Conn, error) {
-	through := os.Getenv(relayVariable)
-	if through == "" || n.config.Mode != settings.Development {
-		return nil
-	}
-	return func(ctx context.Context, nodeID, address string) (net.Conn, error) {
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, "tcp", through)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := fmt.Fprintf(conn, "%s %s\n", nodeID, address); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-		return conn, nil
-	}
-}
-
-// rotate takes new credentials at every SIGHUP until the node stops. The old
-// ones stay if the new ones do not hold.
-func (n *Node) rotate() {
-	if n.port == nil {
-		return
-	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangups)
-		for {
-			select {
-			case <-hangups:
-				n.rotateOnce()
-			case <-n.stopping:
-				return
-			}
-		}
-	}()
-}
-
-func (n *Node) rotateOnce() {
-	files, err := n.dir.readCredentials()
-	if err == nil {
-		var credentials *cluster.Credentials
-		if credentials, err = files.credentials(time.Now()); err == nil {
-			err = n.port.Rotate(credentials)
-		}
-	}
-	if err != nil {
-		n.logger.Error("new credentials are not taken", "err", err)
-		return
-	}
-	n.logger.Info("new credentials are in use", "expires", n.port.Expiry())
 }
 
 // exchange is raft's snapshot store: states travel between peers, and into
@@ -148,9 +85,14 @@ func (n *Node) recorded() cluster.State {
 	return cluster.State{Index: applied.Index, Term: applied.Term, Installed: applied.Installed}
 }
 
-// bury is the request that makes a removed id stay away.
-func (n *Node) bury(nodeID string) []byte {
-	return n.request(fsm.RemoveMember.Name, store.Encode(&fsm.Removal{Node: nodeID}))
+// bury is the request that makes a removed id stay away, of the operator who
+// wants it or of this node.
+func (n *Node) bury(nodeID, by string) []byte {
+	actor := n.actor()
+	if by != "" {
+		actor = operatorNamed(by)
+	}
+	return n.requestOf(actor, fsm.RemoveMember.Name, store.Encode(&fsm.Removal{Node: nodeID}))
 }
 
 // removed tells whether an id was removed.
@@ -193,20 +135,42 @@ func (n *Node) digestAt(index uint64) ([]byte, bool) {
 }
 
 // moveIn tells the cluster under which address this node is reached, if that has
-// changed.
+// changed. It repeats that until it is known, or the node was removed.
 func (n *Node) moveIn(ctx context.Context) {
-	if n.port == nil {
-		return
-	}
-	own := n.port.Addr().String()
-	for _, m := range n.cluster.Membership().Members {
-		if m.ID != n.dir.Identity.NodeID || m.Address == own {
-			continue
-		}
-		if _, err := n.cluster.AddNonvoter(ctx, 0, m.ID, own); err != nil {
-			n.logger.Warn("the cluster keeps the old address of this node", "old", m.Address, "new", own, "err", err)
+	const longest = 30 * time.Second
+	own, told := n.port.Addr().String(), ""
+	for wait := time.Second; ; wait = min(2*wait, longest) {
+		old, moved := n.movedFrom(own)
+		if !moved {
 			return
 		}
-		n.logger.Info("the address of this node has changed", "old", m.Address, "new", own)
+		err := n.cluster.Move(ctx, own)
+		if err == nil {
+			n.logger.Info("the address of this node has changed", "old", old, "new", own)
+			return
+		}
+		if text := err.Error(); text != told && ctx.Err() == nil {
+			told = text
+			n.logger.Warn("the cluster keeps the old address of this node", "old", old, "new", own, "err", err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
 	}
+}
+
+// movedFrom is the address that the cluster has of this node, if it is another
+// one and the node belongs to the cluster.
+func (n *Node) movedFrom(own string) (old string, moved bool) {
+	if n.removed(n.dir.Identity.NodeID) {
+		return "", false
+	}
+	for _, m := range n.cluster.Membership().Members {
+		if m.ID == n.dir.Identity.NodeID {
+			return m.Address, m.Address != own
+		}
+	}
+	return "", false
 }

@@ -38,11 +38,11 @@ func RestoreBackup(ctx context.Context, f RestoreFlags) (r BackupReport, err err
 	if r, err = InspectBackup(f.File, f.Secrets); err != nil {
 		return r, err
 	}
-	d, err := emptyDataDir(f.DataDir)
+	d, err := emptyDataDir(f.DataDir, "")
 	if err != nil {
 		return r, err
 	}
-	d.Identity = Identity{NodeID: "node-" + randomHex(4), ClusterID: randomHex(16), LedgerID: r.LedgerID}
+	d.Identity = Identity{NodeID: d.Identity.NodeID, ClusterID: randomHex(16), LedgerID: r.LedgerID}
 	if f.SameCluster {
 		d.Identity.ClusterID = r.ClusterID
 	}
@@ -50,6 +50,9 @@ func RestoreBackup(ctx context.Context, f RestoreFlags) (r BackupReport, err err
 	if err == nil {
 		err = d.begin(applied, fmt.Sprintf("restored from a backup of cluster %s at entry %d", r.ClusterID, r.Index))
 		r.ClusterID, r.Epoch = d.Identity.ClusterID, applied.Epoch
+	}
+	if err != nil {
+		err = errors.Join(err, d.clear())
 	}
 	return r, errors.Join(err, d.close())
 }
@@ -83,7 +86,7 @@ func (d *dataDir) restore(ctx context.Context, f RestoreFlags, r *BackupReport) 
 	}
 	bar := newBar(f.Terminal)
 	summary, applied, err := snapshot.Restore(ctx, file, snapshot.Restoration{
-		DataDir: d.path, Ignore: []string{lockFile}, Schema: schema, Stamp: d.Identity.stamp(), Sums: Sums, Newest: fsm.NewestVersion,
+		DataDir: d.path, Ignore: []string{lockFile, makingFile}, Schema: schema, Stamp: d.Identity.stamp(), Sums: Sums, Newest: fsm.NewestVersion,
 		Secrets: f.Secrets, ClusterID: d.Identity.ClusterID, SameCluster: f.SameCluster, Epoch: f.Epoch,
 		NodeID: d.Identity.NodeID, Address: address, Check: checkState(ctx, f.Salt),
 		Progress: func(step string, done, total int64) { bar.show(step, uint64(done), uint64(max(0, total))) },
@@ -105,7 +108,7 @@ func (d *dataDir) begin(applied store.Applied, reason string) error {
 	}
 	d.Identity.Started = true
 	d.Identity.Epoch = &EpochNote{Number: applied.Epoch, Reason: reason}
-	return d.save()
+	return d.finish()
 }
 
 // containerError gives what is wrong with a container the class that decides the

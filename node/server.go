@@ -2,13 +2,11 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -34,6 +32,9 @@ const adminSocket = "admin.sock"
 // openServer serves both listeners. The public one answers health and refuses
 // the rest until the node is ready.
 func (n *Node) openServer() error {
+	if err := n.watchPublicCredentials(); err != nil {
+		return err
+	}
 	n.metrics.watch(n)
 	metrics := promhttp.HandlerFor(n.metrics.registry, promhttp.HandlerOpts{})
 	public, err := n.publicHandler(metrics)
@@ -41,7 +42,7 @@ func (n *Node) openServer() error {
 		return err
 	}
 	operators, err := coffer.NewAdmin(coffer.AdminOptions{
-		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status, Cluster: n}, Epoch: n.epoch, Reasons: n.Reasons,
+		Reader: n, Deps: admin.Deps{Proposer: n, Status: n.status, Cluster: n, User: userOf, Describe: n.describe, Logger: n.logger}, Epoch: n.epoch, Reasons: n.Reasons,
 		Backup: n.Backup, Metrics: metrics, Profiles: n.config.Pprof, Logger: n.logger, Fatal: n.fatal,
 	})
 	if err != nil {
@@ -89,17 +90,14 @@ func (n *Node) listen(public, operators http.Handler) (*server, error) {
 		public: api.NewHTTPServer(public, n.logger), admin: api.NewHTTPServer(operators, n.logger),
 		address: listener.Addr().String(), socket: n.dir.file(adminSocket),
 	}
+	s.admin.ConnContext = withUser
 	socket, err := listenSocket(s.socket)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	serve := s.public.Serve
 	if n.config.TLSCert != "" {
-		certificate, err := tls.LoadX509KeyPair(n.config.TLSCert, n.config.TLSKey)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("load certificate: %w", err), listener.Close(), socket.Close())
-		}
-		s.public.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
+		s.public.TLSConfig = n.publicTLS()
 		serve = func(l net.Listener) error { return s.public.ServeTLS(l, "", "") }
 	}
 	go n.serve(func() error { return serve(listener) })
@@ -112,22 +110,6 @@ func (n *Node) serve(run func() error) {
 	if err := run(); !errors.Is(err, http.ErrServerClosed) {
 		n.fatal(fmt.Errorf("listener failed: %w", err))
 	}
-}
-
-// listenSocket opens the admin socket for the owner alone. One that a crash
-// left behind is in nobody's use: the data directory is locked.
-func listenSocket(path string) (net.Listener, error) {
-	if err := os.RemoveAll(path); err != nil {
-		return nil, fmt.Errorf("remove old admin socket: %w", err)
-	}
-	socket, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on admin socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("protect admin socket: %w", err), socket.Close())
-	}
-	return socket, nil
 }
 
 // inFlight is how long requests under way may take to end.
@@ -163,7 +145,7 @@ func (n *Node) status() admin.Status {
 	return admin.Status{
 		NodeID: id.NodeID, ClusterID: id.ClusterID, LedgerID: id.LedgerID, Version: n.config.Version, Mode: n.config.Mode,
 		State: s.State, Leader: s.Leader, Term: s.Term, Commit: s.Commit, Applied: s.Applied, Flushed: n.db.Durable(),
-		LogFirst: s.LogFirst, LogLast: s.LogLast, LogBytes: s.LogBytes, Reasons: append([]string{}, n.Reasons()...),
+		LogFirst: s.LogFirst, LogLast: s.LogLast, LogBytes: s.LogBytes, Reasons: append([]string{}, n.Reasons(coffer.RoleAny)...),
 	}
 }
 

@@ -103,6 +103,9 @@ func TestEveryInvariantFindsWhatItIsFor(t *testing.T) {
 		{"a closed wallet with money", "wallet.wallets", once(active, 5, "closed"), "wallets and accounts belong together"},
 		{"a wallet too many", "wallet.stats", once(anyRow, 2, uint64(99)), "wallet statistics count the wallets"},
 		{"a token for ever", "system.tokens", once(anyRow, 3, uint64(1)<<62), "join tokens expire"},
+		{"a record of another command", "system.audit", once(with(5, "system.create_token/1"), 5, "system.assert/1"), "the audit of operators is a chain"},
+		{"a record of somebody else", "system.audit", once(anyRow, 3, fields{1: uint64(4), 2: "eve"}), "the audit of operators is a chain"},
+		{"a last record that is gone", "system.audit_end", once(anyRow, 1, uint64(99)), "the audit of operators is a chain"},
 		{"an alarm nobody counts", "system.freeze", once(anyRow, 1, uint64(0)), "the freeze counts the alarms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

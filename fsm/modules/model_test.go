@@ -145,7 +145,7 @@ func codeOf(o fsm.Outcome) string {
 func (m *model) predict(r fsm.Request, now store.Time, got fsm.Outcome) (code string, entries int) {
 	system := strings.HasPrefix(r.Command, "system.") || strings.HasPrefix(r.Command, "settings.")
 	if len(m.alarms) > 0 && !system {
-		return "writes_frozen", 0
+		return "no_space", 0 // the only alarm of the crowd
 	}
 	actor := m.person(r.Actor.ID)
 	if r.Actor.Kind == fsm.User {

@@ -42,6 +42,7 @@ func TestEveryRejectionOfTheMachineIsReached(t *testing.T) {
 		return func(b *bank.Bank) error { return bank.Submit(b, fsm.FinalizeUpgrade, fsm.Upgrade{Version: version}) }
 	}
 	epoch := func(b *bank.Bank) error { return bank.Submit(b, fsm.BeginEpoch, fsm.EpochReason{Epoch: 2}) }
+	note := func(b *bank.Bank) error { return bank.Submit(b, fsm.RecordAction, fsm.Note{}) }
 	// after submits one command of a node before another.
 	after := func(first, then func(*bank.Bank) error) func(*bank.Bank) error {
 		return func(b *bank.Bank) error {
@@ -70,6 +71,8 @@ func TestEveryRejectionOfTheMachineIsReached(t *testing.T) {
 		bank.On("system.finalize_upgrade/1", "member_too_old", after(admit, by(fsm.Operator, finalize(2)))),
 		bank.On("system.begin_epoch/1", "not_permitted", by(fsm.Operator, epoch)),
 		bank.On("system.begin_epoch/1", "epoch_exists", after(epoch, epoch)),
+		bank.On("system.record_action/1", "not_permitted", by(fsm.Node, note)),
+		bank.On("system.record_action/1", "note_too_long", by(fsm.Operator, note)),
 		bank.On("system.found/1", "not_permitted", by(fsm.Operator, found)),
 		bank.On("system.found/1", "already_founded", by(fsm.Node, found)),
 		bank.On("system.begin_term/1", "not_permitted", by(fsm.Operator, begin)),

@@ -3,6 +3,8 @@
 package admin
 
 import (
+	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 
@@ -17,6 +19,11 @@ type Deps struct {
 	Proposer fsm.Proposer
 	Status   func() Status
 	Cluster  Cluster
+	// User names the user behind a connection as the system knows them; may be nil.
+	User func(ctx context.Context) string
+	// Describe shows the input of a command as JSON.
+	Describe func(command string, input []byte) ([]byte, error)
+	Logger   *slog.Logger
 }
 
 // Status is a picture of the node and its part in the cluster.
@@ -49,12 +56,13 @@ func Surface(deps Deps) api.Surface {
 	a := &area{deps}
 	return api.Surface{
 		Name:    "admin",
-		Schemes: []api.Scheme{{Name: operator, Identify: identify, Description: "Access to the admin socket."}},
+		Schemes: []api.Scheme{{Name: operator, Identify: deps.Identify, Description: "Access to the admin socket."}},
 		Areas: []api.Area{{
 			Name: "admin", Prefix: "/admin/v1", Tag: "Admin", StrictFields: true,
 			Envelope: api.ProblemDetails{}, ProblemMedia: api.ProblemDetailsMedia,
 			Codes: codes(),
 			Routes: append(a.clusterRoutes(),
+				a.auditRoute(),
 				api.Get("/status", a.status, api.Spec{Summary: "This node and its part in the cluster", Auth: api.Require(operator), Read: fsm.Stale}),
 				api.Get("/settings", a.list, api.Spec{Summary: "All settings with default and origin", Auth: api.Require(operator)}),
 				api.Post("/settings", a.update, api.Spec{
@@ -67,21 +75,13 @@ func Surface(deps Deps) api.Surface {
 
 func codes() api.Codes {
 	all := api.Codes{
-		"unknown_setting": {Status: http.StatusNotFound, Message: "There is no such setting."},
-		"invalid_setting": {Status: http.StatusUnprocessableEntity, Message: "The setting does not take this value."},
-		"not_permitted":   {Status: http.StatusForbidden, Message: "Only operators may do this."},
+		"unknown_setting":  {Status: http.StatusNotFound, Message: "There is no such setting."},
+		"invalid_setting":  {Status: http.StatusUnprocessableEntity, Message: "The setting does not take this value."},
+		"invalid_operator": {Status: http.StatusBadRequest, Message: "The name of the operator, or the reason, cannot be recorded."},
+		"not_permitted":    {Status: http.StatusForbidden, Message: "Only operators may do this."},
 	}
 	maps.Copy(all, clusterCodes)
 	return all
-}
-
-// identify is whoever opened the socket, under the name they give themselves.
-func identify(r *http.Request) (fsm.Actor, error) {
-	name := r.Header.Get("Coffer-Operator")
-	if name == "" || len(name) > 100 {
-		name = "operator"
-	}
-	return fsm.Actor{Kind: fsm.Operator, ID: name}, nil
 }
 
 func (a *area) status(*api.Call, api.Empty) (Status, error) { return a.Deps.Status(), nil }

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"coffer/fsm"
@@ -14,8 +15,8 @@ import (
 // are the rejections below, with a text that says why.
 type Cluster interface {
 	Peers(ctx context.Context) Members
-	Change(ctx context.Context, change MemberChange) (index uint64, err error)
-	Transfer(ctx context.Context, nodeID string) error
+	Change(caller fsm.Caller, change MemberChange) (index uint64, err error)
+	Transfer(caller fsm.Caller, nodeID string) error
 	NewToken(caller fsm.Caller, nodeID string, lifetime time.Duration) (string, error)
 }
 
@@ -117,6 +118,7 @@ func (a *area) change(verb string) func(*api.Call, MemberChange) (MemberChanged,
 	return func(c *api.Call, in MemberChange) (MemberChanged, error) {
 		in.Verb = verb
 		index, err := a.Cluster.Change(c, in)
+		a.note(c, verb, strings.Join(in.Nodes, " "), err)
 		return MemberChanged{index}, err
 	}
 }
@@ -127,7 +129,9 @@ type Transfer struct {
 }
 
 func (a *area) transfer(c *api.Call, in Transfer) (api.Empty, error) {
-	return api.Empty{}, a.Cluster.Transfer(c, in.Node)
+	err := a.Cluster.Transfer(c, in.Node)
+	a.note(c, "transfer", in.Node, err)
+	return api.Empty{}, err
 }
 
 // Finalize names a state-machine version.

@@ -55,7 +55,7 @@ func (a *Area) problems(r Route) ([]*Problem, error) {
 	add(fsm.Invalid, r.Spec.Codes...)
 	if r.Writes() {
 		add(fsm.Invalid, CodePayloadTooLarge, CodeMediaType)
-		add(fsm.Unavailable, CodeOutcomeUnknown, CodeWritesFrozen)
+		add(fsm.Unavailable, CodeOutcomeUnknown, CodeWritesFrozen, CodeNoSpace)
 		if a.StrictFields {
 			add(fsm.Invalid, CodeUnknownField)
 		}

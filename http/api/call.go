@@ -109,6 +109,9 @@ func (c *Call) Route() Route {
 // Status is the status of the answer in the making.
 func (c *Call) Status() int { return c.status }
 
+// HeaderReason says why an operator asks. Their scheme checks it.
+const HeaderReason = "Coffer-Reason"
+
 // Origin says where the command comes from. A request is one command: asking
 // twice is a programming error and panics.
 func (c *Call) Origin() fsm.Origin {
@@ -124,6 +127,9 @@ func (c *Call) Origin() fsm.Origin {
 		BodyHash:      c.bodyHash,
 		KeepRejection: c.area.KeepRejections,
 		DryRun:        c.dryRun,
+	}
+	if c.actor.Kind == fsm.Operator {
+		origin.Reason = c.Header(HeaderReason)
 	}
 	if c.key == "" {
 		origin.RequestID = fsm.NewRequestID()

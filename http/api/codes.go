@@ -36,6 +36,7 @@ var standard = Codes{
 	CodeInternal:         {http.StatusInternalServerError, CodeInternal, "Something failed inside."},
 	CodeKeyReused:        {http.StatusConflict, CodeKeyReused, "The Idempotency-Key was used with another request."},
 	CodeWritesFrozen:     {http.StatusServiceUnavailable, CodeWritesFrozen, "Writes are stopped until an operator acts."},
+	CodeNoSpace:          {http.StatusInsufficientStorage, CodeNoSpace, "A disk is nearly full: nothing is written until an operator has made room."},
 }
 
 // statuses are the default statuses of the kinds.

@@ -46,6 +46,7 @@ const (
 	CodeInternal         = "internal_error"         // fsm.ErrInternal
 	CodeKeyReused        = "idempotency_key_reused" // fsm.ErrKeyReused
 	CodeWritesFrozen     = "writes_frozen"          // fsm.ErrWriteFrozen
+	CodeNoSpace          = "no_space"               // fsm.ErrNoSpace
 )
 
 // What a Proposer and a Reader say about requests that were not carried out.

@@ -26,6 +26,7 @@ func TestProblemsOfTheLog(t *testing.T) {
 		{"rejection", nil, errShort.With(fsm.Number("balanceKzt", 12)), 400, "insufficient_balance", ""},
 		{"key reused", nil, fsm.ErrKeyReused, 409, "idempotency_key_body_mismatch", ""},
 		{"frozen", nil, fsm.ErrWriteFrozen, 503, CodeWritesFrozen, ""},
+		{"disk full", nil, fsm.ErrNoSpace, 507, CodeNoSpace, ""},
 		{"handler failed", nil, fsm.ErrInternal, 500, CodeInternal, ""},
 		{"limited", nil, fsm.Reject(fsm.Limited, "session_revoked").With(fsm.Number(RetryAfterDetail, 7)), 429, CodeAuthRequired, "7"},
 		{"undeclared", nil, errUndeclare, 500, CodeInternal, ""},

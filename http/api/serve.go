@@ -53,7 +53,10 @@ func (m *Mux) serve(c *Call) {
 		c.refuse(refused)
 		return
 	}
-	c.actor.IP, c.actor.Agent = c.ip, agent(c.Header("User-Agent"))
+	c.actor.IP = c.ip
+	if c.actor.Agent == "" {
+		c.actor.Agent = agent(c.Header("User-Agent"))
+	}
 	if t.raw != nil {
 		c.serveRaw(t.raw)
 		return

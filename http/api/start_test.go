@@ -121,7 +121,8 @@ func TestStartRefusesAreasAndOptions(t *testing.T) {
 }
 
 func TestCodesOfTheLogAreTheirs(t *testing.T) {
-	if CodeInternal != fsm.ErrInternal.Code || CodeKeyReused != fsm.ErrKeyReused.Code || CodeWritesFrozen != fsm.ErrWriteFrozen.Code {
+	if CodeInternal != fsm.ErrInternal.Code || CodeKeyReused != fsm.ErrKeyReused.Code || CodeWritesFrozen != fsm.ErrWriteFrozen.Code ||
+		CodeNoSpace != fsm.ErrNoSpace.Code {
 		t.Fatal("a code of this package is not that of the log")
 	}
 }
@@ -156,7 +157,7 @@ func TestAnswersOfARoute(t *testing.T) {
 		got = append(got, a.Code)
 	}
 	want := "insufficient_balance validation_failed auth_required idempotency_key_body_mismatch payload_too_large unsupported_media_type " +
-		"rate_limit_exceeded internal_error outcome_unknown unavailable writes_frozen"
+		"rate_limit_exceeded internal_error outcome_unknown unavailable writes_frozen no_space"
 	if strings.Join(got, " ") != want {
 		t.Errorf("answers %s", strings.Join(got, " "))
 	}
@@ -167,14 +168,14 @@ func TestAnswersOfARoute(t *testing.T) {
 func TestAnswersOfTheRoadDependOnTheRoute(t *testing.T) {
 	own := fsm.Reject(fsm.Forbidden, "banned")
 	area := Area{Envelope: ProblemDetails{}, Rejections: fsm.Rejections{
-		own, fsm.ErrKeyReused, fsm.ErrWriteFrozen, fsm.Reject(fsm.Unauthenticated, CodeAuthRequired),
+		own, fsm.ErrKeyReused, fsm.ErrWriteFrozen, fsm.ErrNoSpace, fsm.Reject(fsm.Unauthenticated, CodeAuthRequired),
 	}}
 	for want, route := range map[string]Route{
 		"validation_failed banned rate_limit_exceeded internal_error unavailable": Get("/a", empty, fine),
 		"validation_failed auth_required banned rate_limit_exceeded internal_error unavailable": Get("/b", empty,
 			with(func(s *Spec) { s.Auth = Bearer })),
 		"validation_failed banned payload_too_large unsupported_media_type rate_limit_exceeded internal_error " +
-			"outcome_unknown unavailable writes_frozen": Post("/c", empty, fine),
+			"outcome_unknown unavailable writes_frozen no_space": Post("/c", empty, fine),
 	} {
 		answers, err := area.Answers(route)
 		if err != nil {

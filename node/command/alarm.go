@@ -2,9 +2,7 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"time"
 
 	"coffer/node"
 )
@@ -28,18 +26,4 @@ type alarmDisarmCommand struct {
 
 func (d *alarmDisarmCommand) Run(ctx context.Context, a *alarmCommand) error {
 	return a.operator().Disarm(ctx, d.Kind, d.Node)
-}
-
-type certCommand struct {
-	Renew struct {
-		DataDir string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory of the node."`
-	} `cmd:"" help:"Give a node a new key and certificate. A running node takes them with SIGHUP."`
-}
-
-func (c *certCommand) Run() error {
-	expires, err := node.Renew(c.Renew.DataDir)
-	if err == nil {
-		fmt.Println("valid until", expires.UTC().Format(time.RFC3339))
-	}
-	return err
 }

@@ -36,7 +36,23 @@ type container struct {
 	Key  string `name:"key-file" type:"existingfile" placeholder:"FILE" help:"Secret key of an encrypted backup."`
 }
 
+// secrets reads the keys of the backup.
 func (c container) secrets() ([]string, error) { return node.ReadBackupKeys(c.Key) }
+
+// verifiable is a backup whose keyed hashes can be checked too.
+type verifiable struct {
+	container
+	SaltFile string `name:"salt-file" placeholder:"FILE" help:"Chain salt. Default: VEILNETX_SALT; without one keyed hashes are not checked."`
+}
+
+// read reads the keys of the backup and the salt.
+func (v verifiable) read() (secrets []string, salt node.Secret, err error) {
+	if secrets, err = v.secrets(); err != nil {
+		return nil, "", err
+	}
+	salt, err = node.ReadSalt(v.SaltFile, os.LookupEnv)
+	return secrets, salt, err
+}
 
 type backupInspectCommand struct{ container }
 
@@ -52,17 +68,10 @@ func (b *backupInspectCommand) Run() error {
 	return report.Print(os.Stdout)
 }
 
-type backupVerifyCommand struct {
-	container
-	SaltFile string `name:"salt-file" placeholder:"FILE" help:"Chain salt. Default: VEILNETX_SALT; without one keyed hashes are not checked."`
-}
+type backupVerifyCommand struct{ verifiable }
 
 func (b *backupVerifyCommand) Run(ctx context.Context) error {
-	secrets, err := b.secrets()
-	if err != nil {
-		return err
-	}
-	salt, err := node.ReadSalt(b.SaltFile, os.LookupEnv)
+	secrets, salt, err := b.read()
 	if err != nil {
 		return err
 	}
@@ -74,20 +83,15 @@ func (b *backupVerifyCommand) Run(ctx context.Context) error {
 }
 
 type backupRestoreCommand struct {
-	container
+	verifiable
 	DataDir     string `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory to make."`
-	SaltFile    string `name:"salt-file" placeholder:"FILE" help:"Chain salt, to verify keyed hashes. Default: VEILNETX_SALT."`
 	SameCluster bool   `name:"same-cluster" help:"Go on as the cluster of the backup: none of its nodes may ever start again."`
 	Epoch       uint32 `help:"With --same-cluster: above the epoch of every node of the cluster."`
 	Advertise   string `name:"cluster-addr" env:"COFFER_CLUSTER_ADVERTISE,COFFER_CLUSTER_ADDR" placeholder:"HOST:PORT" help:"For a node that will take peers."`
 }
 
 func (b *backupRestoreCommand) Run(ctx context.Context) error {
-	secrets, err := b.secrets()
-	if err != nil {
-		return err
-	}
-	salt, err := node.ReadSalt(b.SaltFile, os.LookupEnv)
+	secrets, salt, err := b.read()
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type program struct {
 	Token    tokenCommand    `cmd:"" help:"Let another node join."`
 	Cluster  clusterCommand  `cmd:"" help:"See and change who belongs to the cluster."`
 	Backup   backupCommand   `cmd:"" help:"Make, inspect, verify and restore backups."`
+	Audit    auditCommand    `cmd:"" help:"See what operators have asked."`
 	Alarm    alarmCommand    `cmd:"" help:"See and end alarms."`
 	Cert     certCommand     `cmd:"" help:"Certificates of the cluster port."`
 	Recover  recoverCommand  `cmd:"" help:"After a lost quorum: see what a stopped node has left, or go on with it alone."`

@@ -2,7 +2,9 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -26,7 +28,8 @@ func (c *initCommand) Run() error {
 
 type joinCommand struct {
 	DataDir   string        `name:"data-dir" env:"COFFER_DATA_DIR" default:"./coffer-data" placeholder:"DIR" help:"Directory to make."`
-	Token     string        `env:"COFFER_TOKEN" required:"" placeholder:"TOKEN" help:"From coffer token create."`
+	Token     string        `env:"COFFER_TOKEN" placeholder:"TOKEN" help:"From coffer token create. On a command line others can see it: better in the environment or a file."`
+	TokenFile string        `name:"token-file" placeholder:"FILE" help:"File that holds the token, - for standard input."`
 	Peer      string        `required:"" placeholder:"HOST:PORT" help:"Cluster port of a member."`
 	Advertise string        `name:"cluster-addr" env:"COFFER_CLUSTER_ADVERTISE,COFFER_CLUSTER_ADDR" required:"" placeholder:"HOST:PORT" help:"Address under which the members will reach this node."`
 	NodeID    string        `name:"node-id" placeholder:"ID" help:"Name of this node for good. Default: made up."`
@@ -38,10 +41,14 @@ func (c *joinCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return node.Usage{Err: err}
 	}
+	token, err := c.token(os.Stdin)
+	if err != nil {
+		return node.Usage{Err: err}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	id, err := node.Join(ctx, node.JoinFlags{
-		DataDir: c.DataDir, Token: c.Token, Peer: c.Peer, Advertise: c.Advertise, NodeID: c.NodeID, Secrets: secrets,
+		DataDir: c.DataDir, Token: token, Peer: c.Peer, Advertise: c.Advertise, NodeID: c.NodeID, Secrets: secrets,
 	})
 	if err != nil {
 		return err
@@ -49,6 +56,31 @@ func (c *joinCommand) Run(ctx context.Context) error {
 	fmt.Printf("%s is node %s of cluster %s.\nStart it with coffer serve --cluster-addr %s, then coffer cluster promote %s.\n",
 		c.DataDir, id.NodeID, id.ClusterID, c.Advertise, id.NodeID)
 	return nil
+}
+
+// longestToken is far more than any token has, in bytes.
+const longestToken = 1 << 12
+
+// token is the token of the flag, the environment or the file.
+func (c *joinCommand) token(input io.Reader) (string, error) {
+	switch {
+	case c.TokenFile == "" && c.Token == "":
+		return "", errors.New("COFFER_TOKEN is not set, and neither --token-file nor --token is given")
+	case c.TokenFile == "":
+		return c.Token, nil
+	case c.TokenFile != "-":
+		file, err := os.Open(c.TokenFile)
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		input = file
+	}
+	text, err := io.ReadAll(io.LimitReader(input, longestToken))
+	if err != nil {
+		return "", fmt.Errorf("read token: %w", err)
+	}
+	return string(text), nil
 }
 
 type tokenCommand struct {

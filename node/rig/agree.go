@@ -121,7 +121,7 @@ func VerifyFiles(t testing.TB, n *Node) {
 
 // String is one line of a report.
 func (c Counts) String() string {
-	return fmt.Sprintf("%d histories, %d writes acknowledged, %d rejected, %d linearizable reads; %d in doubt (%d had happened), "+
+	return fmt.Sprintf("%d histories, %d writes acknowledged, %d rejected, %d linearizable reads (%d stale); %d in doubt (%d had happened), "+
 		"%d refused, %d of those never sent again, %d repeated",
-		c.Chapters, c.Acked, c.Rejected, c.Reads, c.Doubts, c.Replays, c.Refused, c.Abandoned, c.Repeated)
+		c.Chapters, c.Acked, c.Rejected, c.Reads, c.Stale, c.Doubts, c.Replays, c.Refused, c.Abandoned, c.Repeated)
 }

@@ -59,7 +59,7 @@ func reportOf(t testing.TB, output string) (r node.BackupReport) {
 // chain and the same money.
 func (c *Cluster) restored(l *Load, path string, r node.BackupReport) {
 	c.t.Helper()
-	n := &Node{ID: "restored", Dir: filepath.Join(c.dir, "r"), HTTP: host + "250:4001", t: c.t}
+	n := &Node{ID: "restored", Dir: filepath.Join(c.dir, "r"), HTTP: c.address(249), t: c.t}
 	mustRun(c.t, "backup", "restore", "--data-dir", n.Dir, path)
 	check(c.t, os.MkdirAll(n.File("secrets"), 0o700))
 	for _, name := range []string{"chain.salt", "jwt.key"} { // what an operator has kept apart

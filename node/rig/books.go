@@ -138,6 +138,7 @@ func (l *Load) replay(height uint64) error {
 	}
 	slices.SortStableFunc(effects, func(a, b effect) int { return int(int64(a.place) - int64(b.place)) })
 	balances, latest := l.balances, int64(0)
+	seen := states{balances: 0}
 	for i, e := range effects {
 		if e.place != l.height+uint64(i) {
 			return fmt.Errorf("%s claims entry %d, its turn is at entry %d", e.by.call.key, e.place, l.height+uint64(i))
@@ -150,9 +151,13 @@ func (l *Load) replay(height uint64) error {
 		if !m.apply(&balances) || e.fee != m.fee() || e.to != balances[m.to] || m.from >= 0 && e.from != balances[m.from] {
 			return fmt.Errorf("%s, entry %d, %+v: answered %s, the balances are %v", e.by.call.key, e.place, m, e.by.answer.body, balances)
 		}
+		seen.reached(balances, i+1)
 	}
 	if told := l.height + uint64(len(effects)); told != height {
 		return fmt.Errorf("%d entries are acknowledged, the chain has %d", told, height)
+	}
+	if err := l.narrow(effects, seen); err != nil {
+		return err
 	}
 	if err := l.linearizable(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,8 +22,10 @@ type Cluster struct {
 
 	t    testing.TB
 	dir  string
-	made int   // nodes so far: an id never comes back
-	free []int // places of nodes that were removed, whose addresses may
+	port int      // of its nodes: that of the API, and 3000 above it that of the cluster
+	env  []string // variables of its nodes
+	made int      // nodes so far: an id never comes back
+	free []int    // places of nodes that were removed, whose addresses may
 	mu   sync.Mutex
 	all  []*Node // Nodes, for clients
 }
@@ -30,6 +33,15 @@ type Cluster struct {
 // host is the loopback network of this process: ports of other tests, and those
 // that the system gives out, are elsewhere.
 var host = fmt.Sprintf("127.%d.%d.", 16+os.Getpid()%200, 1+os.Getpid()/200%250)
+
+// soaking tells that faults are tried at length.
+var soaking = os.Getenv("SOAK") != ""
+
+// clusters counts those of this process: each has ports of its own.
+var clusters atomic.Int64
+
+// address is where a place of this cluster serves the API.
+func (c *Cluster) address(place int) string { return fmt.Sprint(host, place+1, ":", c.port) }
 
 // template is a stopped cluster of three voters, made once: a newcomer must be
 // healthy for ten seconds before it may vote.
@@ -42,13 +54,19 @@ var template struct {
 func New(t testing.TB, flags ...string) *Cluster {
 	t.Helper()
 	c := Prepare(t, flags...)
+	c.begin()
+	return c
+}
+
+// begin starts all nodes.
+func (c *Cluster) begin() {
+	c.t.Helper()
 	for _, n := range c.Nodes {
 		n.Launch()
 	}
 	for _, n := range c.Nodes {
 		n.AwaitReady()
 	}
-	return c
 }
 
 // Prepare makes the directories of a cluster of three voters and starts nothing.
@@ -76,6 +94,14 @@ func (c *Cluster) hand(t testing.TB) {
 	}
 }
 
+// setEnv gives all nodes variables for their next start.
+func (c *Cluster) setEnv(variables ...string) {
+	c.env = variables
+	for _, n := range c.Nodes {
+		n.env = variables
+	}
+}
+
 // list is Nodes for clients, who ask while the membership changes.
 func (c *Cluster) list() []*Node {
 	c.mu.Lock()
@@ -96,7 +122,7 @@ func newCluster(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{t: t, dir: dir}
+	c := &Cluster{t: t, dir: dir, port: 4001 + int(clusters.Add(1)-1)%2900}
 	t.Cleanup(func() {
 		for _, n := range c.Nodes {
 			n.Kill()
@@ -105,6 +131,10 @@ func newCluster(t testing.TB) *Cluster {
 			for _, n := range c.Nodes {
 				t.Logf("end of the log of %s:\n%s", n.ID, n.Log())
 			}
+		}
+		if t.Failed() && soaking {
+			t.Logf("its files stay in %s", dir)
+			return
 		}
 		_ = os.RemoveAll(dir) // the system clears what is left
 	})
@@ -118,7 +148,8 @@ func (c *Cluster) add(place int, flags []string) *Node {
 	c.made++
 	n := &Node{
 		ID: fmt.Sprintf("node-%d", c.made), Dir: filepath.Join(c.dir, fmt.Sprintf("n%d", c.made)), place: place,
-		HTTP: fmt.Sprint(host, place+1, ":4001"), Port: fmt.Sprint(host, place+1, ":7001"), t: c.t, flags: flags,
+		HTTP: c.address(place), Port: fmt.Sprint(host, place+1, ":", c.port+3000), known: fmt.Sprint(host, place+1, ":7001"),
+		t: c.t, flags: flags, env: c.env,
 	}
 	if text, err := os.ReadFile(n.File("node.json")); err == nil {
 		var identity node.Identity
@@ -127,7 +158,7 @@ func (c *Cluster) add(place int, flags []string) *Node {
 		}
 		n.ID = identity.NodeID
 	}
-	n.relay = c.Network.hub(c.t, n.ID)
+	n.relay = c.Network.hub(c.t, n.ID, n.Port)
 	c.setNodes(append(c.Nodes, n))
 	return n
 }
@@ -165,7 +196,7 @@ func (c *Cluster) Join(flags ...string) *Node {
 	}
 	n := c.add(place, flags)
 	token := strings.TrimSpace(mustRun(c.t, "token", "create", "--data-dir", leader.Dir, "--node-id", n.ID))
-	mustRun(c.t, "join", "--data-dir", n.Dir, "--token", token, "--peer", leader.Port, "--cluster-addr", n.Port, "--node-id", n.ID)
+	mustRun(c.t, "join", "--data-dir", n.Dir, "--token", token, "--peer", leader.Port, "--cluster-addr", n.known, "--node-id", n.ID)
 	return n
 }
 

@@ -68,7 +68,6 @@ func TestT15Foreign(t *testing.T) {
 // TestT15OldCopy starts a node with an old copy of its own directory: it has
 // forgotten what it promised, and the others must notice.
 func TestT15OldCopy(t *testing.T) {
-	needsTime(t)
 	seed, _ := newSeed()
 	c := New(t)
 	l := NewLoad(t, c, seed)

@@ -26,6 +26,7 @@ func killOne(t *testing.T, c *Cluster, l *Load, random *rand.Rand, count int) {
 		if victim == leader {
 			leaders++
 			resumed = append(resumed, took)
+			l.Measure("writes resume after a leader was killed", took)
 		}
 		victim.Start()
 		l.AwaitProgress(50)

@@ -26,6 +26,10 @@ type Load struct {
 	// Rate is how many writes in all start each second; without one, clients send
 	// as soon as they are answered.
 	Rate int
+	// Pace is how long a client rests after each request, on average.
+	Pace time.Duration
+	// Tolerant counts linearizable reads that are stale instead of failing.
+	Tolerant bool
 	// Repeats is how many of a hundred acknowledged writes are sent once more.
 	Repeats int
 	// Route picks who is asked; nil picks any node.
@@ -45,6 +49,7 @@ type Load struct {
 	balances [places]int64 // at the begin of this chapter
 	height   uint64        // of the chain there
 	Counts   Counts
+	figures  figures
 	tickets  chan struct{}
 	end      context.CancelFunc
 	workers  sync.WaitGroup
@@ -59,6 +64,7 @@ type Counts struct {
 	Abandoned              int // writes never sent again after a refusal
 	Repeated               int // acknowledged writes sent again
 	Replays                int // doubts that had happened
+	Stale                  int // linearizable reads that missed an acknowledged write
 	Chapters               int // histories checked
 	Dropped                int // connections that ended without an answer
 }
@@ -82,6 +88,7 @@ type move struct {
 
 // observation is a linearizable read of all wallets.
 type observation struct {
+	node      string
 	sent, end int64
 	balances  [places]int64
 }
@@ -140,6 +147,7 @@ func (l *Load) Start(writers, readers int) {
 				} else {
 					l.read(ctx, random, l.route(random), l.client)
 				}
+				l.pause(ctx, random)
 			}
 		})
 	}
@@ -208,6 +216,17 @@ func (l *Load) write(ctx context.Context, random *rand.Rand) {
 func (l *Load) rest(ctx context.Context, random *rand.Rand) {
 	select {
 	case <-time.After(time.Duration(10+random.IntN(20)) * time.Millisecond):
+	case <-ctx.Done():
+	}
+}
+
+// pause keeps a client from asking all the time.
+func (l *Load) pause(ctx context.Context, random *rand.Rand) {
+	if l.Pace == 0 {
+		return
+	}
+	select {
+	case <-time.After(between(random, 0, 2*l.Pace)):
 	case <-ctx.Done():
 	}
 }
@@ -297,7 +316,7 @@ func (l *Load) repeat(ctx context.Context, n *Node, w *Write) {
 
 // read reads all wallets as of now and notes what it saw.
 func (l *Load) read(ctx context.Context, random *rand.Rand, n *Node, c *client) bool {
-	o := observation{sent: l.now()}
+	o := observation{node: n.ID, sent: l.now()}
 	r, err := c.do(ctx, n, call{method: "GET", path: "/api/qpaynet/wallets?limit=200", token: l.token, consistency: "linearizable"})
 	if err != nil || r.status != http.StatusOK {
 		l.rest(ctx, random)
@@ -338,4 +357,9 @@ func (l *Load) AwaitProgress(more int) time.Duration {
 	began, goal := time.Now(), l.Acked()+more
 	Eventually(l.t, fmt.Sprintf("%d more writes", more), func() bool { return l.Acked() >= goal })
 	return time.Since(began)
+}
+
+// between is a random time.
+func between(random *rand.Rand, least, most time.Duration) time.Duration {
+	return least + time.Duration(random.Int64N(int64(most-least)+1))
 }

@@ -24,8 +24,10 @@ type Node struct {
 
 	t      testing.TB
 	place  int    // decides the addresses
+	known  string // address of the cluster port that the members know; relays know the true one
 	relay  string // address of its relay
 	flags  []string
+	env    []string // variables beside those of every node
 	prefix []string // what the program is started with, such as a tracer
 	run    *process
 }
@@ -81,10 +83,13 @@ func (n *Node) Launch(flags ...string) {
 	if n.Port != "" {
 		arguments = append(arguments, "--cluster-addr", n.Port)
 	}
+	if n.known != "" {
+		arguments = append(arguments, "--cluster-advertise", n.known)
+	}
 	arguments = append(append(arguments, n.flags...), flags...)
 	line := append(append(append([]string{}, n.prefix...), Program(n.t)), arguments...)
 	p := &process{command: exec.Command(line[0], line[1:]...), ended: make(chan struct{})}
-	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "COFFER_TEST_RELAY=" + n.relay}, unlimited...)
+	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "COFFER_TEST_RELAY=" + n.relay}, append(unlimited, n.env...)...)
 	p.command.Stderr, p.command.Stdout = &p.log, &p.log
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.command.Start(); err != nil {

@@ -14,7 +14,8 @@ import (
 // Patience is how long the rig waits for anything.
 const Patience = time.Minute
 
-// programVariable names a built program that is tested instead of the sources.
+// programVariable names a program built with the tag rig that is tested instead of
+// the sources.
 const programVariable = "COFFER_TEST_PROGRAM"
 
 // build makes the real program once, without the race detector: it is the
@@ -28,7 +29,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "coffer")
-	out, err := exec.Command("go", "build", "-tags", "hashicorpmetrics", "-o", path, "coffer").CombinedOutput()
+	out, err := exec.Command("go", "build", "-tags", "hashicorpmetrics,rig", "-o", path, "coffer").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}

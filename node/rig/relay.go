@@ -2,7 +2,9 @@ package rig
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -10,14 +12,16 @@ import (
 	"time"
 )
 
-// Network relays what nodes send each other and can hold it back. A link has a
+// Network relays what nodes send each other and can spoil it. A link has a
 // direction: held from a to b, b hears nothing of a, whoever has dialed.
 type Network struct {
 	mu      sync.Mutex
-	held    map[link]bool
-	changed chan struct{} // closed at every change
-	bitten  map[link]int  // how often something waited on a held link
+	links   map[link]condition
+	changed chan struct{}      // closed at every change
+	free    map[link]time.Time // when a narrow link is done with what it carries
+	bitten  map[link]int       // how often something met a spoiled link
 	open    map[*flow]struct{}
+	nodes   map[string]string // where each listens: clusters of one template know each other's addresses
 	closing bool
 	serving sync.WaitGroup
 	hubs    []net.Listener
@@ -25,12 +29,20 @@ type Network struct {
 
 type link struct{ from, to string }
 
+// condition is what a link does to all it carries. The zero value is a whole one.
+type condition struct {
+	held  bool          // keep it until the link is whole again
+	lost  bool          // throw it away, and cut its connection when the link is whole again
+	delay time.Duration // deliver it so much later
+	rate  int           // deliver so many bytes a second, 0 for all
+}
+
 // flow is one relayed connection.
 type flow struct {
-	between link
-	ends    [2]net.Conn
-	closed  chan struct{}
-	once    sync.Once
+	ends   [2]net.Conn
+	robbed bool // misses bytes that were lost; under the lock of the network
+	closed chan struct{}
+	once   sync.Once
 }
 
 func (f *flow) close() {
@@ -43,7 +55,10 @@ func (f *flow) close() {
 }
 
 func newNetwork(t testing.TB) *Network {
-	n := &Network{held: map[link]bool{}, changed: make(chan struct{}), bitten: map[link]int{}, open: map[*flow]struct{}{}}
+	n := &Network{
+		links: map[link]condition{}, changed: make(chan struct{}), free: map[link]time.Time{},
+		bitten: map[link]int{}, open: map[*flow]struct{}{}, nodes: map[string]string{},
+	}
 	t.Cleanup(n.close)
 	return n
 }
@@ -60,8 +75,9 @@ func (n *Network) close() {
 	n.serving.Wait()
 }
 
-// hub opens the relay of one source and returns its address.
-func (n *Network) hub(t testing.TB, from string) string {
+// hub opens the relay of one source, which listens at an address itself, and
+// returns the relay's.
+func (n *Network) hub(t testing.TB, from, address string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,6 +85,7 @@ func (n *Network) hub(t testing.TB, from string) string {
 	}
 	n.mu.Lock()
 	n.hubs = append(n.hubs, listener)
+	n.nodes[from] = address
 	n.mu.Unlock()
 	n.serving.Go(func() {
 		for {
@@ -86,8 +103,11 @@ func (n *Network) hub(t testing.TB, from string) string {
 func (n *Network) carry(from string, conn net.Conn) {
 	in := bufio.NewReader(conn)
 	line, err := in.ReadString('\n')
-	to, address, ok := strings.Cut(strings.TrimSpace(line), " ")
-	if err != nil || !ok {
+	to, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	n.mu.Lock()
+	address, known := n.nodes[to]
+	n.mu.Unlock()
+	if err != nil || !known {
 		_ = conn.Close()
 		return
 	}
@@ -96,7 +116,7 @@ func (n *Network) carry(from string, conn net.Conn) {
 		_ = conn.Close() // as if nobody listened
 		return
 	}
-	f := &flow{between: link{from, to}, ends: [2]net.Conn{conn, peer}, closed: make(chan struct{})}
+	f := &flow{ends: [2]net.Conn{conn, peer}, closed: make(chan struct{})}
 	n.mu.Lock()
 	n.open[f] = struct{}{}
 	closing := n.closing
@@ -113,15 +133,39 @@ func (n *Network) carry(from string, conn net.Conn) {
 	n.mu.Unlock()
 }
 
-// pump moves bytes in one direction as long as its link is not held.
-func (n *Network) pump(f *flow, way link, in interface{ Read([]byte) (int, error) }, out net.Conn) {
-	defer f.close()
-	buffer := make([]byte, 64<<10)
+// chunk is what travels at once.
+type chunk struct {
+	bytes []byte
+	due   time.Time // not before
+}
+
+// pump moves bytes in one direction as its link allows.
+func (n *Network) pump(f *flow, way link, in io.Reader, out net.Conn) {
+	travelling := make(chan chunk, 64) // a sender that is far ahead has to wait
+	var arriving sync.WaitGroup
+	arriving.Go(func() {
+		defer f.close()
+		for c := range travelling {
+			if !n.await(f, way, c) {
+				return
+			}
+			if _, err := out.Write(c.bytes); err != nil {
+				return
+			}
+		}
+	})
+	defer arriving.Wait()
+	defer close(travelling)
+	buffer := make([]byte, 16<<10)
 	for {
 		count, err := in.Read(buffer)
-		if count > 0 && n.await(f, way) {
-			if _, err := out.Write(buffer[:count]); err != nil {
-				return
+		if count > 0 {
+			if delay, lost := n.depart(f, way); !lost {
+				select {
+				case travelling <- chunk{bytes.Clone(buffer[:count]), time.Now().Add(delay)}:
+				case <-f.closed:
+					return
+				}
 			}
 		}
 		if err != nil {
@@ -130,17 +174,31 @@ func (n *Network) pump(f *flow, way link, in interface{ Read([]byte) (int, error
 	}
 }
 
-// await waits until a link is not held; false if the connection ends before.
-func (n *Network) await(f *flow, way link) bool {
-	for counted := false; ; counted = true {
+// depart says how long something takes that is sent now, and whether it is lost.
+func (n *Network) depart(f *flow, way link) (delay time.Duration, lost bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c := n.links[way]
+	if c != (condition{}) {
+		n.bitten[way]++
+	}
+	f.robbed = f.robbed || c.lost
+	return c.delay, c.lost
+}
+
+// await waits until something arrives; false if the connection ends before.
+func (n *Network) await(f *flow, way link, c chunk) bool {
+	for {
 		n.mu.Lock()
-		held, changed := n.held[way], n.changed
-		if held && !counted {
-			n.bitten[way]++
+		condition, changed := n.links[way], n.changed
+		if !condition.held && condition.rate > 0 {
+			takes := time.Duration(len(c.bytes)) * time.Second / time.Duration(condition.rate)
+			n.free[way] = later(n.free[way], time.Now()).Add(takes)
+			c.due = later(c.due, n.free[way])
 		}
 		n.mu.Unlock()
-		if !held {
-			return true
+		if !condition.held {
+			break
 		}
 		select {
 		case <-changed:
@@ -148,21 +206,60 @@ func (n *Network) await(f *flow, way link) bool {
 			return false
 		}
 	}
+	if wait := time.Until(c.due); wait > 0 {
+		select {
+		case <-time.After(wait):
+		case <-f.closed:
+			return false
+		}
+	}
+	return true
 }
 
-func (n *Network) set(held bool, from, to string) {
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// set changes links and wakes up what waits on them.
+func (n *Network) set(change func(c *condition), links ...link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.held[link{from, to}] = held
+	for _, one := range links {
+		c := n.links[one]
+		change(&c)
+		n.links[one] = c
+	}
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
 // Hold keeps back everything that one node sends another, from now on.
-func (n *Network) Hold(from, to string) { n.set(true, from, to) }
+func (n *Network) Hold(from, to string) {
+	n.set(func(c *condition) { c.held = true }, link{from, to})
+}
 
 // Release delivers what was held, late, and what follows.
-func (n *Network) Release(from, to string) { n.set(false, from, to) }
+func (n *Network) Release(from, to string) {
+	n.set(func(c *condition) { c.held = false }, link{from, to})
+}
+
+// Lose throws away everything that one node sends another, until Heal.
+func (n *Network) Lose(from, to string) {
+	n.set(func(c *condition) { c.lost = true }, link{from, to})
+}
+
+// Slow delays everything that one node sends another, until Heal.
+func (n *Network) Slow(from, to string, delay time.Duration) {
+	n.set(func(c *condition) { c.delay = delay }, link{from, to})
+}
+
+// Narrow lets so many bytes a second pass from one node to another, until Heal.
+func (n *Network) Narrow(from, to string, rate int) {
+	n.set(func(c *condition) { c.rate = rate }, link{from, to})
+}
 
 // Split holds all links between two groups, in both directions.
 func (n *Network) Split(some, others []*Node) {
@@ -174,11 +271,17 @@ func (n *Network) Split(some, others []*Node) {
 	}
 }
 
-// Heal releases every link.
+// Heal makes every link whole. Connections that have lost something are cut.
 func (n *Network) Heal() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	clear(n.held)
+	clear(n.links)
+	clear(n.free)
+	for f := range n.open {
+		if f.robbed {
+			f.close()
+		}
+	}
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
@@ -192,7 +295,7 @@ func (n *Network) Reset() {
 	}
 }
 
-// Bitten says how often something had to wait on a link: proof that it was held.
+// Bitten says how often something met a spoiled link: proof that it was spoiled.
 func (n *Network) Bitten() (times int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -202,11 +305,11 @@ func (n *Network) Bitten() (times int) {
 	return times
 }
 
-// String lists what waited, for the report of a failure.
+// String lists what met spoiled links, for the report of a failure.
 func (n *Network) String() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return fmt.Sprintf("waited on links: %v", n.bitten)
+	return fmt.Sprintf("met on spoiled links: %v", n.bitten)
 }
 
 // Pass waits for a time that belongs to a fault: how long it lasts.

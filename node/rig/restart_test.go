@@ -31,6 +31,7 @@ func restartAll(t *testing.T, c *Cluster, l *Load, _ *rand.Rand, count int) {
 	l.AwaitProgress(100)
 	l.Stop()
 	longest := gaps()
+	l.Measure("longest gap between acknowledged writes", longest)
 	b.stop()
 	t.Logf("term %d to %d, longest gap between acknowledged writes %v, %d refusals, %d of them with Retry-After, %d connections dropped",
 		terms, after, longest, l.Counts.Refused, l.Counts.Unavailable, l.Counts.Dropped)

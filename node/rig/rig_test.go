@@ -3,7 +3,6 @@ package rig
 import (
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -13,9 +12,6 @@ func TestMain(m *testing.M) {
 	Clean()
 	os.Exit(code)
 }
-
-// soaking tells that faults are tried at length.
-var soaking = os.Getenv("SOAK") != ""
 
 // needsTime skips what takes long and is no part of the short run.
 func needsTime(t *testing.T) {
@@ -28,24 +24,16 @@ func needsTime(t *testing.T) {
 // rounds is how often a fault is tried: a few times as a test, the stated count
 // with SOAK, another one with COUNT.
 func rounds(few, stated int) int {
-	if count, err := strconv.Atoi(os.Getenv("COUNT")); err == nil && count > 0 {
-		return count
-	}
 	if soaking {
-		return stated
+		few = stated
 	}
-	return few
+	return wish("COUNT", few)
 }
 
 // newSeed seeds a test; every failure and every report prints it.
 func newSeed() (uint64, *rand.Rand) {
-	seed := uint64(time.Now().UnixNano())
-	return seed, rand.New(rand.NewPCG(seed, 1))
+	seed := uint64(wish("SEED", int(time.Now().UnixNano())))
+	return seed, randomOf(seed)
 }
 
 func anyOf(random *rand.Rand, nodes []*Node) *Node { return nodes[random.IntN(len(nodes))] }
-
-// between is a random time.
-func between(random *rand.Rand, least, most time.Duration) time.Duration {
-	return least + time.Duration(random.Int64N(int64(most-least)+1))
-}
