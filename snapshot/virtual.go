@@ -22,8 +22,11 @@ type Config struct {
 	// Clean empties it before the database is opened.
 	Dir    string
 	Source Source
-	Newest uint32       // state-machine version this program can run
-	Logger *slog.Logger // slog.Default when nil
+	Newest uint32 // state-machine version this program can run
+	// BackupRate is how many bytes a second a backup copies and sends at most; 0
+	// is without a limit. Peers get the state as fast as it goes.
+	BackupRate int64
+	Logger     *slog.Logger // slog.Default when nil
 
 	free  func() (int64, error) // bytes on the disk; asks the system when nil
 	reach func(step string)     // for tests; may be nil
@@ -91,7 +94,7 @@ func (v *Virtual) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if id != virtualID {
 		return v.openReceived(id)
 	}
-	stream, err := v.config.spool(context.Background(), nil)
+	stream, err := v.config.spool(context.Background(), unpaced, nil)
 	if err != nil {
 		return nil, nil, err
 	}
