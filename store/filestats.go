@@ -9,7 +9,7 @@ import (
 // instant.
 type FileStats struct {
 	Bytes    int64 // of the file on the disk
-	Free     int64 // of its pages that hold nothing
+	Free     int64 // of its pages that hold nothing, those that a reader still needs included
 	Freelist int64 // of the list of those pages
 	// Reads counts the read transactions; the database itself keeps one.
 	Reads int
@@ -29,7 +29,7 @@ func (db *DB) FileStats() (FileStats, error) {
 	}
 	now := b.file.bolt.Stats()
 	return FileStats{
-		Bytes: info.Size(), Free: int64(now.FreePageN) * int64(b.file.bolt.Info().PageSize),
+		Bytes: info.Size(), Free: int64(now.FreePageN+now.PendingPageN) * int64(b.file.bolt.Info().PageSize),
 		Freelist: int64(now.FreelistInuse), Reads: now.OpenTxN, Oldest: db.oldestRead(time.Now()),
 	}, nil
 }
