@@ -13,6 +13,7 @@ import (
 
 	"coffer/cluster"
 	"coffer/fsm"
+	"coffer/fsm/ledger"
 	"coffer/fsm/modules"
 	"coffer/ledgerchain"
 	"coffer/node/task"
@@ -40,6 +41,10 @@ type Node struct {
 	prepared atomic.Bool // this leader has founded the ledger and made its wishes
 	draining atomic.Bool
 	broken   atomic.Pointer[error]
+
+	seen       sightings
+	imbalance  atomic.Pointer[ledger.Amount] // of the books at the last look, nil before
+	background sync.WaitGroup                // ends before the state is closed
 
 	stopping chan struct{} // closed when Stop begins
 	once     sync.Once
@@ -108,6 +113,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.cluster.Lead(n.reign)
 	n.rotate()
 	go n.guardDisk()
+	n.background.Go(n.watchBooks)
 	if n.port != nil {
 		// The others may not be there yet: this node serves what it can meanwhile.
 		go n.awaitPeers()
@@ -346,6 +352,7 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.cluster != nil {
 		failures = append(failures, n.cluster.Close(ctx))
 	}
+	n.background.Wait()
 	if n.db != nil {
 		failures = append(failures, n.db.Close())
 	}
