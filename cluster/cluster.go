@@ -71,6 +71,9 @@ func open(cfg Config, machine raft.BatchingFSM, snapshots raft.SnapshotStore, se
 	if err != nil {
 		return nil, errors.Join(err, closeStream(cfg.Stream))
 	}
+	if err := keepSaturation(); err != nil {
+		return nil, errors.Join(err, closeStream(cfg.Stream))
+	}
 	f := newFailure(cfg.Fatal)
 	files, err := openStorage(cfg, snapshots, f, s)
 	if err != nil {

@@ -118,6 +118,24 @@ func TestAnAssertionTellsAReplicaThatDiffers(t *testing.T) {
 	p.Equal(p.Machine.Machine().Err() == nil, true)
 }
 
+func TestEachAssertionIsCountedByItsResult(t *testing.T) {
+	var results []fsm.Comparison
+	p := newProbe(t, fsmtest.Options{Observe: fsm.Observer{Compared: func(c fsm.Comparison) { results = append(results, c) }}})
+	p.Apply(p.ask(1, "a", 1))
+	index, digest, _ := p.Machine.Machine().Digest()
+	p.AsNode(func() {
+		fsmtest.Must(p.Machine, fsm.Assert, fsm.Assertion{Index: index, Digest: digest})
+		fsmtest.Must(p.Machine, fsm.Assert, fsm.Assertion{Index: index + 1000, Digest: digest})
+		fsmtest.Must(p.Machine, fsm.Assert, fsm.Assertion{Index: index})
+	})
+	p.Equal(results, []fsm.Comparison{fsm.Equal, fsm.NotComparable, fsm.Different})
+	p.AsNode(func() {
+		p.Reopen(true) // a fresh process has nothing to compare with
+		fsmtest.Must(p.Machine, fsm.Assert, fsm.Assertion{Index: index, Digest: digest})
+	})
+	p.Equal(results[3:], []fsm.Comparison{fsm.NotComparable})
+}
+
 // An assertion about an entry so old that the ring has moved on is not taken
 // for a difference.
 func TestTheRingOfDigestsForgetsTheOldest(t *testing.T) {

@@ -73,6 +73,31 @@ func (m *Machine) Digest() (index uint64, digest [32]byte, ok bool) {
 // DigestAt returns this process's digest of a recent entry.
 func (m *Machine) DigestAt(index uint64) (digest [32]byte, ok bool) { return m.digests.get(index) }
 
+// Comparison is the result of comparing a digest with the leader's.
+type Comparison string
+
+// The results of comparisons.
+const (
+	Equal         Comparison = "equal"
+	Different     Comparison = "different"      // Diverged is told, too
+	NotComparable Comparison = "not_comparable" // this process has not computed that entry
+)
+
+// compared reports what an assertion has shown.
+func (m *Machine) compared(leader Assertion, own [32]byte, known bool) {
+	result := Equal
+	switch {
+	case !known:
+		result = NotComparable
+	case own != leader.Digest:
+		result = Different
+		m.diverged(leader, own)
+	}
+	if observe := m.options.Observe.Compared; observe != nil {
+		observe(result)
+	}
+}
+
 // diverged reports that this replica and the leader disagree about an entry.
 func (m *Machine) diverged(leader Assertion, own [32]byte) {
 	m.options.Logger.Error("state digest differs from the leader's", "index", leader.Index,

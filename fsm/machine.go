@@ -36,6 +36,8 @@ type Observer struct {
 	// Diverged is told that this node's digest of an entry is not the
 	// leader's: it must stop serving.
 	Diverged func(index uint64)
+	// Compared is told the result of each assertion that this node applies.
+	Compared func(Comparison)
 }
 
 // Machine applies log entries to the store. Raft calls it from one goroutine;

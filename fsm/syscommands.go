@@ -81,9 +81,7 @@ func assert(ctx *Context, c Assertion) (Nothing, error) {
 		return Nothing{}, ErrNotPermitted
 	}
 	own, known := ctx.machine.digests.get(c.Index)
-	if known && own != c.Digest {
-		ctx.machine.diverged(c, own)
-	}
+	ctx.machine.compared(c, own, known)
 	return Nothing{}, nil
 }
 

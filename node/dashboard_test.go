@@ -12,8 +12,10 @@ import (
 
 // panel is what the dashboard shows in one place.
 type panel struct {
+	ID      int
 	Title   string
 	Targets []struct{ Expr string }
+	GridPos struct{ X, Y, W, H int }
 }
 
 var (
@@ -54,6 +56,7 @@ func TestTheDashboardShowsWhatNodesExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	names, used := exported(t), map[string]bool{}
+	checkPlaces(t, dashboard.Panels)
 	for _, p := range dashboard.Panels {
 		for _, target := range p.Targets {
 			found := metricName.FindAllString(target.Expr, -1)
@@ -72,6 +75,26 @@ func TestTheDashboardShowsWhatNodesExport(t *testing.T) {
 	for name := range names {
 		if own := regexp.MustCompile(`^coffer_`).MatchString(name); own && !used[name] {
 			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+}
+
+// checkPlaces says that no two panels share an id or a place.
+func checkPlaces(t *testing.T, panels []panel) {
+	t.Helper()
+	ids, taken := map[int]string{}, map[[2]int]string{}
+	for _, p := range panels {
+		if other, twice := ids[p.ID]; twice {
+			t.Errorf("%s and %s have the id %d", other, p.Title, p.ID)
+		}
+		ids[p.ID] = p.Title
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other, twice := taken[[2]int{x, y}]; twice || x >= 24 {
+					t.Fatalf("%s lies on %q, or beyond the edge", p.Title, other)
+				}
+				taken[[2]int{x, y}] = p.Title
+			}
 		}
 	}
 }

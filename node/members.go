@@ -53,7 +53,7 @@ func (n *Node) census() task.Task {
 			last = time.Now()
 			ctx, cancel := context.WithTimeout(ctx, censusEvery)
 			defer cancel()
-			for _, p := range n.cluster.Peers(ctx) {
+			for _, p := range n.sight(n.cluster.Peers(ctx)) {
 				if p.Status == nil {
 					continue
 				}

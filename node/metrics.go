@@ -10,6 +10,7 @@ import (
 
 	"coffer/cluster"
 	"coffer/fsm"
+	"coffer/snapshot"
 	"coffer/store"
 )
 
@@ -35,6 +36,11 @@ type metrics struct {
 	forwards      *prometheus.CounterVec
 	rebuilt       prometheus.Counter
 	backups       prometheus.Gauge
+	reads         map[fsm.Level]prometheus.Observer
+	rounds        prometheus.Histogram
+	comparisons   *prometheus.CounterVec
+	transfers     *prometheus.CounterVec
+	restoreTime   prometheus.Gauge
 }
 
 var fastBuckets = prometheus.ExponentialBuckets(0.00005, 2.5, 14) // 50 µs to about 7 s
@@ -46,7 +52,7 @@ func newMetrics(version string) *metrics {
 	m.storage = m.histograms("coffer_log_store_seconds", "Time of calls on raft.db.", "call")
 	m.appendEntries = m.histogram("coffer_log_batch_entries", "Log entries made durable with one fsync.", prometheus.ExponentialBuckets(1, 2, 8))
 	m.sealRequests = m.histogram("coffer_fsm_batch_entries", "Requests sealed into one log entry.", prometheus.ExponentialBuckets(1, 2, 11))
-	m.leaderChanges = m.counter("coffer_raft_leader_changes_total", "Changes of the known leader.")
+	m.leaderChanges = m.counter("coffer_raft_leader_changes_total", "Times a leader became known.")
 	m.refused = m.counters("coffer_rejected_total", "Requests refused before the log.", "reason")
 	m.unknown = m.counter("coffer_outcome_unknown_total", "Outcomes that stayed unknown to their caller.")
 	m.truncated = m.counter("coffer_raft_truncated_entries_total", "Log entries discarded after a flush.")
@@ -59,7 +65,16 @@ func newMetrics(version string) *metrics {
 	m.forwards = m.counters("coffer_forward_total", "Requests forwarded to the leader.", "result")
 	m.rebuilt = m.counter("coffer_raft_rebuilt_total", "Times raft was replaced because a received state contradicted the log.")
 	m.backups = prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_backup_last_success_timestamp_seconds", Help: "When this node last made a backup."})
-	m.registry.MustRegister(m.backups)
+	m.restoreTime = prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_raft_restore_seconds", Help: "Time of the last received state from its first byte until it was installed; 0 before the first."})
+	m.registry.MustRegister(m.backups, m.restoreTime)
+	m.rounds = m.histogram("coffer_readindex_round_seconds", "Time of questions to the voters for read indexes, unanswered ones included.", fastBuckets)
+	m.comparisons = m.counters("coffer_digest_checks_total", "Digests compared with the leader's.", "result")
+	m.transfers = m.counters("coffer_raft_install_snapshot_total", "Whole states sent to peers, or received and installed.", "direction", "result")
+	reads := m.histograms("coffer_read_seconds", "Time of reads, from the wait for freshness to the end of the function that reads.", "consistency")
+	m.reads = map[fsm.Level]prometheus.Observer{}
+	for level, name := range levelNames {
+		m.reads[level] = reads.WithLabelValues(name)
+	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "coffer_build_info", Help: "The program.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	info.Set(1)
@@ -104,6 +119,7 @@ func (m *metrics) machine(diverged func(uint64)) fsm.Observer {
 		Replayed: m.replays.Inc,
 		Panicked: func(command string) { m.panics.WithLabelValues(command).Inc() },
 		Diverged: diverged,
+		Compared: func(c fsm.Comparison) { m.comparisons.WithLabelValues(string(c)).Inc() },
 	}
 }
 
@@ -112,14 +128,46 @@ func (m *metrics) cluster() cluster.Observe {
 		Storage:   func(call string, took time.Duration) { m.storage.WithLabelValues(call).Observe(took.Seconds()) },
 		Append:    func(entries, _ int) { m.appendEntries.Observe(float64(entries)) },
 		Seal:      func(requests, _ int) { m.sealRequests.Observe(float64(requests)) },
-		Leader:    func(string) { m.leaderChanges.Inc() },
+		Leader:    m.led,
 		Refuse:    func(reason error) { m.refused.WithLabelValues(reason.Error()).Inc() },
 		Unknown:   m.unknown.Inc,
 		Truncated: func(entries uint64) { m.truncated.Add(float64(entries)) },
 		Forward:   func(err error) { m.forwards.WithLabelValues(outcomeLabel(err)).Inc() },
 		Rebuilt:   m.rebuilt.Inc,
+		Round:     func(took time.Duration, _ error) { m.rounds.Observe(took.Seconds()) },
 	}
 }
+
+// led counts leaders that become known; that there is none for a while is no
+// change of its own.
+func (m *metrics) led(id string) {
+	if id != "" {
+		m.leaderChanges.Inc()
+	}
+}
+
+// exchange counts how whole states travel.
+func (m *metrics) exchange() snapshot.Observe {
+	count := func(direction string, err error) {
+		result := "ok"
+		if err != nil {
+			result = "failed"
+		}
+		m.transfers.WithLabelValues(direction, result).Inc()
+	}
+	return snapshot.Observe{
+		Sent: func(err error) { count("sent", err) },
+		Received: func(took time.Duration, err error) {
+			count("received", err)
+			if err == nil {
+				m.restoreTime.Set(took.Seconds())
+			}
+		},
+	}
+}
+
+// levelNames are the read levels as clients name them.
+var levelNames = map[fsm.Level]string{fsm.Linearizable: "linearizable", fsm.Session: "session", fsm.Stale: "stale"}
 
 // outcomeLabel is the class of an outcome for counters.
 func outcomeLabel(err error) string {
@@ -140,6 +188,7 @@ func (m *metrics) watch(n *Node) {
 	gauge("coffer_raft_term", "Current term.", func() float64 { return float64(n.cluster.Status().Term) })
 	gauge("coffer_raft_commit_index", "Highest entry known to be on a quorum.", func() float64 { return float64(n.cluster.Status().Commit) })
 	gauge("coffer_raft_applied_index", "Last entry that views show.", func() float64 { return float64(n.machine.Applied()) })
+	gauge("coffer_raft_fsm_queue", "Batches of entries that wait to be applied.", func() float64 { return float64(n.cluster.Status().Batches) })
 	gauge("coffer_raft_log_bytes", "Bytes of entries in raft.db.", func() float64 { return float64(n.cluster.Status().LogBytes) })
 	gauge("coffer_fsm_unflushed_bytes", "Bytes applied but not yet in state.db.", func() float64 { return float64(n.db.Unflushed()) })
 	gauge("coffer_fsm_flushed_index", "Entry that state.db holds the state of.", func() float64 { return float64(n.db.Durable()) })
@@ -160,6 +209,10 @@ func (m *metrics) watch(n *Node) {
 		defer v.Close()
 		return float64(v.Applied().Version)
 	})
+	m.watchPeers(n)
+	m.watchLog(n)
+	m.watchFiles(n)
+	m.watchBooks(n)
 	gauge("coffer_settings_disagreement", "Settings that this node's environment wants otherwise.", func() float64 {
 		v := n.db.Latest()
 		defer v.Close()

@@ -15,6 +15,7 @@ import (
 
 	"coffer/cluster"
 	"coffer/fsm"
+	"coffer/fsm/ledger"
 	"coffer/fsm/modules"
 	"coffer/ledgerchain"
 	"coffer/node/task"
@@ -48,6 +49,9 @@ type Node struct {
 	draining atomic.Bool
 	broken   atomic.Pointer[error]
 	outlook  atomic.Pointer[outlook] // nil until the leader has answered
+
+	seen      sightings
+	imbalance atomic.Pointer[ledger.Amount] // of the books at the last look, nil before
 
 	stopping chan struct{} // closed when Stop begins
 	once     sync.Once
@@ -119,6 +123,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.cluster.Lead(n.reign)
 	n.tending.Go(n.reload)
 	n.tending.Go(n.guardDisk)
+	n.tending.Go(n.watchBooks)
 	if n.port != nil {
 		// The others may not be there yet: this node serves what it can meanwhile.
 		n.tending.Go(n.lookAround)

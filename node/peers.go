@@ -62,7 +62,8 @@ func (n *Node) exchange() (*snapshot.Virtual, error) {
 	}
 	return snapshot.NewExchange(snapshot.Config{
 		DB: n.db, Schema: schema, Stamp: n.dir.Identity.stamp(), Dir: n.dir.file(snapshotDir),
-		Source: snapshot.Source{ClusterID: n.dir.Identity.ClusterID, Sums: Sums}, Newest: fsm.NewestVersion, Logger: n.logger,
+		Source: snapshot.Source{ClusterID: n.dir.Identity.ClusterID, Sums: Sums}, Newest: fsm.NewestVersion, BackupRate: n.config.BackupRate,
+		Logger: n.logger, Observe: n.metrics.exchange(),
 	}), nil
 }
 

@@ -59,6 +59,8 @@ func (n *Node) Try(ctx context.Context, r fsm.Request) (outcome fsm.Outcome, err
 // Read runs a function on a view of the wanted freshness. What it keeps must
 // not point into raw rows.
 func (n *Node) Read(ctx context.Context, level fsm.Level, read func(*store.View) error) error {
+	began := time.Now()
+	defer func() { n.metrics.reads[level].Observe(time.Since(began).Seconds()) }()
 	if err := n.catchUp(ctx, level); err != nil {
 		return err
 	}

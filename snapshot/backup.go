@@ -34,11 +34,12 @@ func (v *Virtual) Backup(ctx context.Context, to io.Writer, recipients []string,
 		return Summary{}, ErrBusy
 	}
 	defer v.unreserve()
-	stream, err := v.config.spool(ctx, progress.of("copy"))
+	rate := v.config.BackupRate
+	stream, err := v.config.spool(ctx, rate, progress.of("copy"))
 	if err != nil {
 		return Summary{}, fmt.Errorf("back up: %w", err)
 	}
-	err = send(ctx, to, stream, recipients, progress.of("send"))
+	err = send(ctx, paced(ctx, to, rate), stream, recipients, progress.of("send"))
 	if err := errors.Join(err, stream.Close()); err != nil {
 		return Summary{}, fmt.Errorf("back up: %w", err)
 	}

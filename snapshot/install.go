@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -22,6 +24,13 @@ type receipt struct {
 	path    string
 	summary Summary
 	applied store.Applied
+	begun   time.Time // with the first byte
+	told    sync.Once
+}
+
+// end tells how it went, once; the first one knows why.
+func (r *receipt) end(err error) {
+	r.told.Do(func() { r.virtual.config.Observe.Received(time.Since(r.begun), err) })
 }
 
 // Read refuses: the bytes have become a file already.
@@ -31,6 +40,7 @@ func (r *receipt) Read([]byte) (int, error) {
 
 // Close removes the file unless it was installed.
 func (r *receipt) Close() error {
+	r.end(errUnasked)
 	if err := os.Remove(r.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove a received snapshot: %w", err)
 	}
@@ -46,7 +56,9 @@ func Install(stream io.ReadCloser) (store.Applied, error) {
 	for {
 		switch s := stream.(type) {
 		case *receipt:
-			return s.virtual.install(s)
+			applied, err := s.virtual.install(s)
+			s.end(err)
+			return applied, err
 		case raft.ReadCloserWrapper:
 			stream = s.WrappedReadCloser()
 		default:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -82,6 +83,7 @@ func (s *sink) Close() error {
 		return err
 	}
 	if err := s.outcome(); err != nil {
+		s.receipt.end(err)
 		return fmt.Errorf("receive a snapshot: %w", err)
 	}
 	return s.virtual.keep(s.receipt)
@@ -95,9 +97,11 @@ func (s *sink) Cancel() error {
 	if err := s.stream.CloseWithError(errCancelled); err != nil {
 		return err
 	}
-	if s.outcome() != nil {
+	if err := s.outcome(); err != nil {
+		s.receipt.end(err)
 		return nil // nothing was left
 	}
+	s.receipt.end(errCancelled)
 	return s.receipt.Close()
 }
 
@@ -148,7 +152,7 @@ func (v *Virtual) newReceipt(meta raft.SnapshotMeta) *receipt {
 	defer v.mu.Unlock()
 	v.made++
 	meta.ID = fmt.Sprintf("received-%d", v.made)
-	return &receipt{virtual: v, meta: meta, path: filepath.Join(v.config.Dir, meta.ID+".db")}
+	return &receipt{virtual: v, meta: meta, path: filepath.Join(v.config.Dir, meta.ID+".db"), begun: time.Now()}
 }
 
 // keep makes a received snapshot known to Open. One before it that was never

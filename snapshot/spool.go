@@ -21,9 +21,9 @@ type spooled struct {
 	summary Summary
 }
 
-// spool flushes and copies the state to a file as fast as the disk goes, so
-// that its pages are not pinned while a slow peer reads.
-func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_ *spooled, err error) {
+// spool flushes and copies the state to a file at a rate of our own, so that
+// its pages are not pinned while a slow peer reads.
+func (c *Config) spool(ctx context.Context, rate int64, progress func(done, total int64)) (_ *spooled, err error) {
 	if err := c.DB.Flush(); err != nil {
 		return nil, fmt.Errorf("flush before a snapshot: %w", err)
 	}
@@ -52,7 +52,7 @@ func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_
 	if err := os.Remove(file.Name()); err != nil {
 		return nil, fmt.Errorf("spool the snapshot: %w", err)
 	}
-	summary, err := c.write(ctx, file, e, used, progress)
+	summary, err := c.write(ctx, paced(ctx, file, rate), e, used, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +62,9 @@ func (c *Config) spool(ctx context.Context, progress func(done, total int64)) (_
 	return &spooled{File: file, summary: summary}, nil
 }
 
-func (c *Config) write(ctx context.Context, file *os.File, e *store.Export, used int64, progress func(done, total int64)) (Summary, error) {
-	var to io.Writer = file
+func (c *Config) write(ctx context.Context, to io.Writer, e *store.Export, used int64, progress func(done, total int64)) (Summary, error) {
 	if progress != nil {
-		to = &meter{to: file, tell: func(done int64) { progress(done, used) }}
+		to = &meter{to: to, tell: func(done int64) { progress(done, used) }}
 	}
 	buffered := bufio.NewWriterSize(to, 1<<20)
 	summary, err := Write(ctx, buffered, e, c.Source)

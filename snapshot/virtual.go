@@ -22,8 +22,12 @@ type Config struct {
 	// Clean empties it before the database is opened.
 	Dir    string
 	Source Source
-	Newest uint32       // state-machine version this program can run
-	Logger *slog.Logger // slog.Default when nil
+	Newest uint32 // state-machine version this program can run
+	// BackupRate is how many bytes a second a backup copies and sends at most; 0
+	// is without a limit. Peers get the state as fast as it goes.
+	BackupRate int64
+	Logger     *slog.Logger // slog.Default when nil
+	Observe    Observe
 
 	free  func() (int64, error) // bytes on the disk; asks the system when nil
 	reach func(step string)     // for tests; may be nil
@@ -45,6 +49,7 @@ func NewExchange(c Config) *Virtual {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Observe = c.Observe.complete()
 	return &Virtual{config: c, received: map[string]*receipt{}}
 }
 
@@ -91,12 +96,20 @@ func (v *Virtual) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if id != virtualID {
 		return v.openReceived(id)
 	}
-	stream, err := v.config.spool(context.Background(), nil)
+	meta, stream, err := v.openState()
+	if err != nil {
+		v.config.Observe.Sent(err)
+		return nil, nil, err
+	}
+	return meta, &outgoing{stream: stream, left: meta.Size, sent: v.config.Observe.Sent}, nil
+}
+
+func (v *Virtual) openState() (*raft.SnapshotMeta, *spooled, error) {
+	stream, err := v.config.spool(context.Background(), unpaced, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	applied := stream.summary.Header.applied()
-	meta, err := metaOf(applied)
+	meta, err := metaOf(stream.summary.Header.applied())
 	if err != nil {
 		return nil, nil, errors.Join(err, stream.Close())
 	}

@@ -29,10 +29,10 @@ type DB struct {
 	// viewMu guards the use of bases. It may be taken while mu is held.
 	viewMu   sync.Mutex
 	viewIdle *sync.Cond
-	base     *base // of live; changed by the flusher only, with mu held, too
-	older    int   // bases before it that views still use
-	shared   *View // the newest copy made for readers
-	draining bool  // the file is about to be mapped anew
+	base     *base               // of live; changed by the flusher only, with mu held, too
+	older    map[*base]time.Time // bases before it that are still used, and when they were replaced
+	shared   *View               // the newest copy made for readers
+	draining bool                // the file is about to be mapped anew
 
 	file   *stateFile // the flusher's
 	mapped int        // bytes of the file that are mapped

@@ -105,8 +105,8 @@ func (db *DB) switchBase(fresh *base, g *generation) {
 	db.durable.Store(g.applied.Index)
 	db.unflushed.Store(db.pendingBytes())
 	db.viewMu.Lock()
+	db.older[db.base] = time.Now()
 	db.base, db.shared = fresh, nil
-	db.older++
 	db.viewMu.Unlock()
 	db.unfrozen.Broadcast()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Open opens or creates the database and starts its flusher. A file of up to
@@ -54,6 +55,7 @@ func newDB(o Options, file *stateFile) (*DB, error) {
 		wake:      make(chan struct{}, 1),
 		accounted: make(chan struct{}),
 		stop:      make(chan struct{}),
+		older:     map[*base]time.Time{},
 	}
 	db.unfrozen = sync.NewCond(&db.mu)
 	db.viewIdle = sync.NewCond(&db.viewMu)

@@ -56,7 +56,7 @@ func (db *DB) drain() bool {
 	for {
 		db.mu.Lock()
 		db.viewMu.Lock()
-		if db.base.refs == 1 && db.older == 0 {
+		if db.base.refs == 1 && len(db.older) == 0 {
 			db.viewMu.Unlock()
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // ErrBehind is returned for a state older than the one that is served.
@@ -119,8 +120,8 @@ func (db *DB) adopt(n *nextState) {
 	db.demanded = false
 	db.write, db.warm, db.filters = newBatch(db), make([]any, len(db.schema.ranked)), n.filters
 	db.viewMu.Lock()
+	db.older[db.base] = time.Now()
 	db.base, db.shared = n.base, nil
-	db.older++
 	db.viewMu.Unlock()
 	db.published.Store(n.applied.Index)
 	db.durable.Store(n.applied.Index)

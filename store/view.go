@@ -133,7 +133,7 @@ func (db *DB) release(b *base) {
 	// A read transaction has nothing to lose: Rollback only unpins its pages.
 	_ = b.tx.Rollback()
 	db.viewMu.Lock()
-	db.older--
+	delete(db.older, b)
 	db.viewIdle.Broadcast()
 	db.viewMu.Unlock()
 }

@@ -134,8 +134,26 @@ type TrialBalance struct {
 
 // TrialBalances adds all accounts up, by currency.
 func TrialBalances(r store.Reader) []TrialBalance {
-	var list []TrialBalance
+	list, _ := trialBalances(r, func() bool { return true })
+	return list
+}
+
+// Imbalance adds up over all currencies how far debits and credits are apart:
+// zero in sound books. It asks goOn at each account; false ends it without a
+// result.
+func Imbalance(r store.Reader, goOn func() bool) (sum Amount, complete bool) {
+	list, complete := trialBalances(r, goOn)
+	for _, t := range list {
+		sum += max(t.Debits-t.Credits, t.Credits-t.Debits)
+	}
+	return sum, complete
+}
+
+func trialBalances(r store.Reader, goOn func() bool) (list []TrialBalance, complete bool) {
 	for _, a := range accounts.Scan(r, store.All{}, nil) {
+		if !goOn() {
+			return nil, false
+		}
 		at := slices.IndexFunc(list, func(t TrialBalance) bool { return t.Currency == a.Currency })
 		if at < 0 {
 			list = append(list, TrialBalance{Currency: a.Currency})
@@ -151,7 +169,7 @@ func TrialBalances(r store.Reader) []TrialBalance {
 		list[at].Accounts++
 	}
 	slices.SortFunc(list, func(a, b TrialBalance) int { return cmp.Compare(a.Currency, b.Currency) })
-	return list
+	return list, true
 }
 
 func booksBalance(v *store.View) error {

@@ -207,3 +207,21 @@ func TestEveryRejectionOfTheLedgerIsReached(t *testing.T) {
 		}),
 	}, vaultModule())
 }
+
+func TestTheImbalanceAddsUpAllCurrencies(t *testing.T) {
+	b := newVault(t, fsmtest.Options{Unchecked: true})
+	imbalance := func(goOn func() bool) (sum ledger.Amount, complete bool) {
+		b.Read(func(v *store.View) { sum, complete = ledger.Imbalance(v, goOn) })
+		return sum, complete
+	}
+	always := func() bool { return true }
+	sum, complete := imbalance(always)
+	b.Equal([]any{sum, complete}, []any{ledger.Amount(0), true})
+	openIn(b, ledger.Account{ID: "forged", Currency: "KZT", Credits: 7})
+	openIn(b, ledger.Account{ID: "lost", Currency: "USD", Debits: 5})
+	sum, complete = imbalance(always)
+	b.Equal([]any{sum, complete}, []any{ledger.Amount(12), true})
+	seen := 0
+	sum, complete = imbalance(func() bool { seen++; return seen < 3 })
+	b.Equal([]any{sum, complete, seen}, []any{ledger.Amount(0), false, 3})
+}
