@@ -14,7 +14,7 @@ run: build ## Build, start one node on 127.0.0.1:4001 and walk the main job once
 	bin/coffer dev --tour --no-access-log
 
 cluster: build ## Build and run three nodes on loopback; Ctrl-C stops all.
-	bin/coffer dev --nodes 3 --data-dir coffer-data/cluster
+	bin/coffer dev --nodes 3 --data-dir coffer-cluster
 
 build: ## Build bin/coffer.
 	$(GO) build $(FLAGS) -o bin/coffer .
@@ -51,7 +51,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -tags $(TAGS) -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	    echo "== $$package $$target"; \
-	    $(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-30s} $$package || exit 1; \
+	    $(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$target\$$" -fuzztime $${FUZZTIME:-30s} -fuzzminimizetime 10x $$package || exit 1; \
 	  done; \
 	done
 
