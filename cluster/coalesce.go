@@ -31,9 +31,11 @@ type entry struct {
 
 // queue holds the requests that wait for an entry.
 //
-// An entry leaves at once when none is being written, else when the one in flight is written or when enough requests have
-// gathered. So a lone client pays one log write, a crowd shares one, and no timer is needed. Written is not applied:
-// writing one entry overlaps applying the one before.
+// An entry leaves at once when nothing is on its way. Else it leaves when the one before is written and as many requests
+// have gathered as are on their way, or so many bytes that another entry costs little beside them; a full one never waits.
+// So a lone client pays one log write, and a crowd meets in two halves: one gathers while the other is applied, and no timer
+// is needed. Each entry has its price on every node: when it left as soon as the one before was written, 64 clients made
+// entries of 6 to 10 requests, and a transfer on three nodes cost a quarter more.
 type queue struct {
 	limits  Limits
 	backlog func() int64 // of the machine, may be nil
@@ -104,7 +106,11 @@ func (q *queue) ready() bool {
 	if len(q.waiting) == 0 || q.entries >= maxEntries {
 		return false
 	}
-	return len(q.unwritten) == 0 || len(q.waiting) >= maxEntryRequests || q.bytes >= maxEntryBytes
+	if q.entries == 0 || len(q.waiting) >= maxEntryRequests || q.bytes >= maxEntryBytes {
+		return true
+	}
+	onTheirWay := q.requests - len(q.waiting)
+	return len(q.unwritten) == 0 && (len(q.waiting) >= onTheirWay || q.bytes >= entryWorthBytes)
 }
 
 func (q *queue) wake() {

@@ -122,7 +122,7 @@ func TestEntriesInFlightAreBounded(t *testing.T) {
 	n := start(t, testConfig(t.TempDir()), &stateFile{}, seams{})
 	n.machine.gate.hold()
 	var group sync.WaitGroup
-	for i := range 300 { // each is written before the next arrives, none is applied
+	for i := range 300 { // none is applied
 		group.Go(func() { n.propose(t, fmt.Sprint(i)) })
 		eventually(t, "the request is admitted", func() bool { r, _, _ := n.queue.load(); return r == i+1 })
 	}
@@ -140,13 +140,37 @@ func TestWritingOverlapsApplying(t *testing.T) {
 	n := start(t, testConfig(t.TempDir()), &stateFile{}, seams{})
 	n.machine.gate.hold()
 	var group sync.WaitGroup
-	for i := range 3 {
+	for entry, crowd := range []int{1, 1, 2, 4} { // as many as are on their way
 		before := n.Status().LogLast
-		group.Go(func() { n.propose(t, fmt.Sprint(i)) })
+		for i := range crowd {
+			group.Go(func() { n.propose(t, fmt.Sprint(entry, i)) })
+		}
 		eventually(t, "the entry is written although none is applied", func() bool { return n.Status().LogLast == before+1 })
 	}
 	n.machine.gate.release()
 	group.Wait()
+}
+
+// TestACrowdMeetsInTwoHalves: entries have their price, so a crowd whose requests
+// come back at once shares few of them.
+func TestACrowdMeetsInTwoHalves(t *testing.T) {
+	const crowd, rounds = 64, 40
+	recorder := &sealRecorder{}
+	cfg := testConfig(t.TempDir())
+	cfg.Observe.Seal = recorder.seal
+	n := start(t, cfg, &stateFile{}, seams{})
+	var group sync.WaitGroup
+	for client := range crowd {
+		group.Go(func() {
+			for round := range rounds {
+				n.propose(t, fmt.Sprint(client, " ", round))
+			}
+		})
+	}
+	group.Wait()
+	if entries := len(recorder.sizes()); entries > crowd*rounds/8 {
+		t.Errorf("%d requests of %d clients took %d entries", crowd*rounds, crowd, entries)
+	}
 }
 
 func TestTheQueueRefusesWhatItCannotHold(t *testing.T) {

@@ -13,10 +13,11 @@ const (
 	// MaxRequest is the largest request in bytes that Propose accepts.
 	MaxRequest = 1 << 20
 
-	maxEntryRequests = 1000    // requests that make an entry leave at once
-	maxEntryBytes    = 1 << 20 // bytes that make an entry leave at once
-	maxEntries       = 64      // sealed and unanswered; raft's queue to the machine holds 128
-	minTrailing      = 1024    // entries that truncation always leaves
+	maxEntryRequests = 1000     // requests that make an entry leave at once
+	maxEntryBytes    = 1 << 20  // bytes that make an entry leave at once
+	entryWorthBytes  = 64 << 10 // bytes that wait for a write only, not for company
+	maxEntries       = 64       // sealed and unanswered; raft's queue to the machine holds 128
+	minTrailing      = 1024     // entries that truncation always leaves
 )
 
 // Config describes this node to the cluster. Zero values of Timing, Limits, LogBudget and Observe mean the defaults.

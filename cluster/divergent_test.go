@@ -296,7 +296,9 @@ func TestACutOffLeaderConvergesAndLeadsAgain(t *testing.T) {
 	before := old.Status().Last
 	var lost sync.WaitGroup
 	for i := range maxEntries {
-		lost.Go(func() { old.Propose(g.within(2*time.Second), fmt.Appendf(nil, "once lost %d", i)) })
+		data, err := old.seal([][]byte{fmt.Appendf(nil, "once lost %d", i)})
+		must(t, err)
+		lost.Go(func() { _ = old.raft().Apply(data, 0).Error() }) // never committed
 		eventually(t, "the entry is in the log", func() bool { return old.Status().Last == before+uint64(i)+1 })
 	}
 	fresh := g.leaderAmong(rest...)
