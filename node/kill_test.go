@@ -26,7 +26,7 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	dirs := 1
 	if os.Getenv("SOAK") != "" {
-		dirs = 10
+		dirs = 17 // 510 cycles
 	}
 	for range dirs {
 		killer := newKiller(t, fsmtest.RandomSeed())

@@ -179,7 +179,7 @@ func TestFlippedBytes(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	verdicts := map[string]int{}
-	for seed := range uint64(soakCount(t, 300)) {
+	for seed := range uint64(soakCount(300)) {
 		random := rand.New(rand.NewPCG(seed, 14))
 		damaged := flip(random, a.file)
 		ways := []struct {
@@ -206,7 +206,7 @@ func TestEveryPageIsAccountedFor(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
 	p := pagesOf(t, a.file)
-	for seed := range uint64(soakCount(t, 100)) {
+	for seed := range uint64(soakCount(100)) {
 		random := rand.New(rand.NewPCG(seed, 16))
 		damaged, what := a.misplace(random, p)
 		db, err := Inspect(Options{Path: a.place(t, damaged), Schema: a.schema, Stamp: []byte("atlas")})

@@ -25,7 +25,7 @@ func TestDamageIsNotWrittenOn(t *testing.T) {
 	targets := a.targets(t)
 	for name, claim := range targets {
 		verdicts := map[verdict]int{}
-		for seed := range uint64(soakCount(t, 60)) {
+		for seed := range uint64(soakCount(60)) {
 			damaged := slices.Clone(a.file)
 			claim(rand.New(rand.NewPCG(seed, 15)), damaged)
 			got, v, err := a.writeFirst(t, a.place(t, damaged))

@@ -7,26 +7,20 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
 
-// soakCount is how often a randomised test repeats: a quick number, or the one
-// in COFFER_SOAK_IMAGES.
-func soakCount(t testing.TB, quick int) int {
-	text := os.Getenv("COFFER_SOAK_IMAGES")
-	if text == "" {
-		if raceDetector {
-			return max(1, quick/5)
-		}
-		return quick
+// soakCount is how often a randomised test repeats: a quick number, ten times
+// that with SOAK.
+func soakCount(quick int) int {
+	switch {
+	case os.Getenv("SOAK") != "":
+		return 10 * quick
+	case raceDetector:
+		return max(1, quick/5)
 	}
-	count, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("COFFER_SOAK_IMAGES: %v", err)
-	}
-	return count
+	return quick
 }
 
 // dump is the digest of everything a reader can see, by every way of reading.

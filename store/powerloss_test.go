@@ -124,7 +124,7 @@ const imagesPerOutage = 25
 // any of the data and the meta page not, or torn; or all of it.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
-	images := soakCount(t, 1000)
+	images := soakCount(1000)
 	reached := map[string]int{}
 	for seed := range uint64((images + imagesPerOutage - 1) / imagesPerOutage) {
 		o := newOutage(t, seed)
@@ -162,7 +162,7 @@ func (o *outage) crash(random *rand.Rand, i int) (what string, file []byte) {
 // when nothing orders the two. It proves that the images can show damage.
 func TestPowerLossWithoutSync(t *testing.T) {
 	broken, total := 0, 0
-	for seed := range uint64(max(2, soakCount(t, 100)/imagesPerOutage)) {
+	for seed := range uint64(max(2, soakCount(100)/imagesPerOutage)) {
 		o := newOutage(t, seed)
 		path := filepath.Join(t.TempDir(), "state.db")
 		for i := range imagesPerOutage {

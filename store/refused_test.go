@@ -147,7 +147,7 @@ func TestTruncated(t *testing.T) {
 	page := os.Getpagesize()
 	lengths := []int{1, 15, 16, 79, 80, page - 1, page, page + 1, 2*page - 1, 2 * page, 2*page + 1, 3 * page, len(a.file) - page, len(a.file) - 1}
 	random := rand.New(rand.NewPCG(4, 4))
-	for range soakCount(t, 60) {
+	for range soakCount(60) {
 		lengths = append(lengths, 1+random.IntN(len(a.file)-1))
 	}
 	for _, length := range lengths {

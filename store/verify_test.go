@@ -15,7 +15,7 @@ import (
 // verifies the file after each flush: a healthy node is never stopped.
 func TestSoundFilesAreSound(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(soakCount(t, 12)) {
+	for seed := range uint64(soakCount(12)) {
 		random := rand.New(rand.NewPCG(seed, 20))
 		a := newAtlas(t)
 		db, err := Open(Options{
