@@ -41,10 +41,10 @@ golden: ## Rewrite all goldens; read the diff.
 # and figures, also when its time was over. Of a lap that failed the files stay.
 soak: ## Long fault loops on every package. FAULT=T8 COUNT=20 MINUTES=40 LANES=6 SEED=1: see above.
 	@if [ -n "$(FAULT)" ]; then \
-	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 24h ./node/rig -run '^TestFaults$$/^$(FAULT)_|^Test$(FAULT)[A-Z]' -v; \
+	  grep -rqE 'func Test$(FAULT)[A-Z]|"$(FAULT)_' --include=*_test.go store cluster node || { echo "there is no fault $(FAULT)"; exit 2; }; \
+	  SOAK=1 $(GO) test -count=1 -tags $(TAGS) -timeout 24h ./store ./cluster ./node ./node/rig -run '^TestFaults$$/^$(FAULT)_|^Test$(FAULT)[A-Z]' -v; \
 	else \
-	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 12h ./store ./cluster ./node -run 'Kill|PowerLoss|Soak|Storm' -v && \
-	  SOAK=1 $(GO) test -tags $(TAGS) -timeout 96h ./node/rig -v; \
+	  SOAK=1 $(GO) test -count=1 -tags $(TAGS) -timeout 96h ./store ./cluster ./node ./node/rig -v; \
 	fi
 
 fuzz: ## Fuzz every decoder for FUZZTIME each.

@@ -203,9 +203,9 @@ func TestATornMetaPageFallsBackToTheWriteBefore(t *testing.T) {
 	}
 }
 
-// TestFlippedBitsNeverPanicNorLie flips random bits at rest. Whatever is accepted must read back exactly what was
+// TestT14FlippedBitsNeverPanicNorLie flips random bits at rest. Whatever is accepted must read back exactly what was
 // written or report damage.
-func TestFlippedBitsNeverPanicNorLie(t *testing.T) {
+func TestT14FlippedBitsNeverPanicNorLie(t *testing.T) {
 	t.Parallel()
 	rounds := 120
 	if os.Getenv("SOAK") != "" {

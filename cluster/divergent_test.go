@@ -97,7 +97,7 @@ func quietRaft(id raft.ServerID) *raft.Config {
 
 // The stock library installs the state and still refuses what follows, however often it is repeated: raft keeps the
 // conflicting entry at the installed index. This test pins the behaviour that ours replaces.
-func TestStockRaftNeverConvergesBehindADivergentLog(t *testing.T) {
+func TestT11StockRaftNeverConvergesBehindADivergentLog(t *testing.T) {
 	file := &stateFile{}
 	machine := newTestMachine(file)
 	store := raft.NewInmemStore()
@@ -150,7 +150,7 @@ func startFollower(t *testing.T, edit func(*Config)) (*node, *stateFile, *played
 	return n, file, &playedLeader{t: t, network: network, id: testNode, address: nameTarget(testNode, raft.ServerAddress(here.Addr().String())), servers: servers}
 }
 
-func TestADivergentLogConvergesAfterOneInstall(t *testing.T) {
+func TestT11ADivergentLogConvergesAfterOneInstall(t *testing.T) {
 	t.Parallel()
 	var rebuilt atomic.Int64
 	n, file, l := startFollower(t, func(cfg *Config) { cfg.Observe.Rebuilt = func() { rebuilt.Add(1) } })
@@ -182,7 +182,7 @@ func TestADivergentLogConvergesAfterOneInstall(t *testing.T) {
 	}
 }
 
-func TestAnInstallBeyondTheLogClearsIt(t *testing.T) {
+func TestT11AnInstallBeyondTheLogClearsIt(t *testing.T) {
 	t.Parallel()
 	n, file, l := startFollower(t, nil)
 	l.mustAppend(oldTerm, 1, 1, commonEnd, oldTerm, commonEnd, rightEntry)
@@ -213,7 +213,7 @@ func TestAnInstallBeyondTheLogClearsIt(t *testing.T) {
 	}
 }
 
-func TestAnInstallWithinTheLogKeepsIt(t *testing.T) {
+func TestT11AnInstallWithinTheLogKeepsIt(t *testing.T) {
 	t.Parallel()
 	n, _, l := startFollower(t, nil)
 	l.mustAppend(oldTerm, 1, 1, commonEnd, oldTerm, 10, rightEntry)
@@ -246,7 +246,7 @@ func (s slowSnapshot) Persist(raft.SnapshotSink) error {
 // Cancel is called when an install overtakes the snapshot.
 func (s slowSnapshot) Cancel() { close(s.machine.finish) }
 
-func TestAnInstallVoidsALocalSnapshotUnderWay(t *testing.T) {
+func TestT11AnInstallVoidsALocalSnapshotUnderWay(t *testing.T) {
 	t.Parallel()
 	authority := newTestAuthority(t, testCluster)
 	here, there := testPort(t, authority, testNode, nil), testPort(t, authority, leaderID, nil)
@@ -282,7 +282,7 @@ func TestAnInstallVoidsALocalSnapshotUnderWay(t *testing.T) {
 
 // The same with real nodes: a leader that was cut off holds entries that nobody else has, beyond the point up to which
 // the others have truncated. Afterwards it leads a node that lags behind.
-func TestACutOffLeaderConvergesAndLeadsAgain(t *testing.T) {
+func TestT11ACutOffLeaderConvergesAndLeadsAgain(t *testing.T) {
 	t.Parallel()
 	var rebuilt atomic.Int64
 	g := newGroup(t, 3, func(cfg *Config) {

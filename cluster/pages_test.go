@@ -82,9 +82,9 @@ func TestAPageThatIsFullToItsLastByteIsAccepted(t *testing.T) {
 	}
 }
 
-// TestEveryFlippedBitOfTheTreeIsNoticed flips each bit that says where entries are, one at a time. What is accepted must
+// TestT14EveryFlippedBitOfTheTreeIsNoticed flips each bit that says where entries are, one at a time. What is accepted must
 // end with the entry that the log ends with, so that nothing that raft would replay is missing.
-func TestEveryFlippedBitOfTheTreeIsNoticed(t *testing.T) {
+func TestT14EveryFlippedBitOfTheTreeIsNoticed(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))

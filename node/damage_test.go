@@ -46,8 +46,8 @@ func newestMeta(file fileImage) int {
 	return 0
 }
 
-// TestSoakFlippedBits flips bits of both databases and starts the node.
-func TestSoakFlippedBits(t *testing.T) {
+// TestT14FlippedBits flips bits of both databases and starts the node.
+func TestT14FlippedBits(t *testing.T) {
 	t.Parallel()
 	s := newSpecimen(t)
 	seed := fsmtest.RandomSeed()
@@ -70,9 +70,9 @@ func TestSoakFlippedBits(t *testing.T) {
 	}
 }
 
-// TestSoakVerifyFlippedBits flips bits of both databases, one at a time, and
+// TestT14VerifyFlippedBits flips bits of both databases, one at a time, and
 // verifies.
-func TestSoakVerifyFlippedBits(t *testing.T) {
+func TestT14VerifyFlippedBits(t *testing.T) {
 	t.Parallel()
 	s := newSpecimen(t)
 	dir := t.TempDir()
@@ -111,8 +111,8 @@ func (s *specimen) verifyFlipped(t *testing.T, dir, name string, seed uint64) {
 	}
 }
 
-// TestSoakTruncated cuts both databases off.
-func TestSoakTruncated(t *testing.T) {
+// TestT14Truncated cuts both databases off.
+func TestT14Truncated(t *testing.T) {
 	t.Parallel()
 	s := newSpecimen(t)
 	seed := fsmtest.RandomSeed()

@@ -18,11 +18,11 @@ import (
 // raft.db, so that it can be replayed at the end.
 const cyclesPerDir = 30
 
-// TestKill kills the real program with signal 9, again and again, while many
+// TestT3Kill kills the real program with signal 9, again and again, while many
 // customers move money: under load, while it stops, while it starts. After each
 // restart every acknowledged request must be there with the answer it got, every
 // one in doubt must have happened once or not at all, and the files must verify.
-func TestKill(t *testing.T) {
+func TestT3Kill(t *testing.T) {
 	t.Parallel()
 	dirs := 1
 	if os.Getenv("SOAK") != "" {

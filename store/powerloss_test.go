@@ -120,9 +120,9 @@ func (o *outage) read(db *DB) string {
 
 const imagesPerOutage = 25
 
-// TestPowerLoss cuts the power within a flush, 1,000 times: bbolt has written
+// TestT5PowerLoss cuts the power within a flush, 1,000 times: bbolt has written
 // any of the data and the meta page not, or torn; or all of it.
-func TestPowerLoss(t *testing.T) {
+func TestT5PowerLoss(t *testing.T) {
 	t.Parallel()
 	images := soakCount(1000)
 	reached := map[string]int{}
@@ -158,9 +158,9 @@ func (o *outage) crash(random *rand.Rand, i int) (what string, file []byte) {
 	return "a torn meta page", o.image(random, 1, random.IntN(pageHeader+headSize+40))
 }
 
-// TestPowerLossWithoutSync writes the meta page before the data, as a disk may
+// TestT5PowerLossWithoutSync writes the meta page before the data, as a disk may
 // when nothing orders the two. It proves that the images can show damage.
-func TestPowerLossWithoutSync(t *testing.T) {
+func TestT5PowerLossWithoutSync(t *testing.T) {
 	broken, total := 0, 0
 	for seed := range uint64(max(2, soakCount(100)/imagesPerOutage)) {
 		o := newOutage(t, seed)
