@@ -37,8 +37,9 @@ func (w testWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-func TestRunMeasuresEverything(t *testing.T) {
-	options := quickOptions(t)
+// measure runs the benchmark and reads its report.
+func measure(t *testing.T, options Options) Report {
+	t.Helper()
 	options.JSON = true
 	var output bytes.Buffer
 	if err := Run(t.Context(), options, &output); err != nil {
@@ -48,6 +49,12 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if err := json.Unmarshal(output.Bytes(), &report); err != nil {
 		t.Fatal(err)
 	}
+	return report
+}
+
+func TestRunMeasuresEverything(t *testing.T) {
+	options := quickOptions(t)
+	report := measure(t, options)
 	var got []string
 	for _, row := range report.Rows {
 		got = append(got, row.ID+" "+string(row.Verdict))

@@ -1,8 +1,6 @@
 package bench
 
 import (
-	"bytes"
-	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -30,15 +28,7 @@ func TestRunMeasuresACluster(t *testing.T) {
 	options.Quiet = time.Millisecond
 	options.Only = []string{"p2", "P4", "failover", "rejoin"}
 	options.NodeEnvironment = []string{"COFFER_PROBATION=100ms"}
-	options.JSON = true
-	var output bytes.Buffer
-	if err := Run(t.Context(), options, &output); err != nil {
-		t.Fatal(err)
-	}
-	var report Report
-	if err := json.Unmarshal(output.Bytes(), &report); err != nil {
-		t.Fatal(err)
-	}
+	report := measure(t, options)
 	var got []string
 	for _, row := range report.Rows {
 		got = append(got, row.ID)

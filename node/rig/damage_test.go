@@ -15,31 +15,13 @@ import (
 func TestT15Foreign(t *testing.T) {
 	for i, one := range []struct {
 		name   string
-		damage func(t *testing.T, c *Cluster, l *Load, victim *Node)
+		damage func(t *testing.T, c *Cluster, victim *Node)
 		says   string
 	}{
-		{"without raft.db", func(t *testing.T, _ *Cluster, _ *Load, victim *Node) {
-			victim.Kill()
-			check(t, os.Remove(victim.File("raft.db")))
-		}, "raft.db"},
-		{"without state.db", func(t *testing.T, _ *Cluster, _ *Load, victim *Node) {
-			victim.Kill()
-			check(t, os.Remove(victim.File("state.db")))
-		}, "state.db"},
-		{"with the state.db of another", func(t *testing.T, c *Cluster, _ *Load, victim *Node) {
-			other := c.Others(victim)[0]
-			other.Stop()
-			victim.Kill()
-			copyFile(t, other.File("state.db"), victim.File("state.db"))
-			other.Start()
-		}, "state.db"},
-		{"with the raft.db of another", func(t *testing.T, c *Cluster, _ *Load, victim *Node) {
-			other := c.Others(victim)[0]
-			other.Stop()
-			victim.Kill()
-			copyFile(t, other.File("raft.db"), victim.File("raft.db"))
-			other.Start()
-		}, "raft.db"},
+		{"without raft.db", without("raft.db"), "raft.db"},
+		{"without state.db", without("state.db"), "state.db"},
+		{"with the state.db of another", ofAnother("state.db"), "state.db"},
+		{"with the raft.db of another", ofAnother("raft.db"), "raft.db"},
 	} {
 		if i%2 == 1 && !soaking {
 			continue
@@ -52,7 +34,7 @@ func TestT15Foreign(t *testing.T) {
 			l.AwaitProgress(100)
 			l.Stop()
 			victim := c.Others(c.Leader())[0]
-			one.damage(t, c, l, victim)
+			one.damage(t, c, victim)
 			l.Start(3, 1)
 			victim.Launch()
 			if code := victim.Wait(); code != node.ExitRefused || !strings.Contains(victim.Log(), one.says) {
@@ -62,6 +44,25 @@ func TestT15Foreign(t *testing.T) {
 			l.Stop()
 			c.Finish(l)
 		})
+	}
+}
+
+// without kills the victim and removes the file.
+func without(file string) func(*testing.T, *Cluster, *Node) {
+	return func(t *testing.T, _ *Cluster, victim *Node) {
+		victim.Kill()
+		check(t, os.Remove(victim.File(file)))
+	}
+}
+
+// ofAnother kills the victim and gives it the file of another node.
+func ofAnother(file string) func(*testing.T, *Cluster, *Node) {
+	return func(t *testing.T, c *Cluster, victim *Node) {
+		other := c.Others(victim)[0]
+		other.Stop()
+		victim.Kill()
+		copyFile(t, other.File(file), victim.File(file))
+		other.Start()
 	}
 }
 
