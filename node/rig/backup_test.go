@@ -2,6 +2,7 @@ package rig
 
 import (
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ func reportOf(t testing.TB, output string) (r node.BackupReport) {
 // chain and the same money.
 func (c *Cluster) restored(l *Load, path string, r node.BackupReport) {
 	c.t.Helper()
+	second := path + ".again"
 	n := &Node{ID: "restored", Dir: filepath.Join(c.dir, "r"), HTTP: c.address(249), t: c.t}
 	mustRun(c.t, "backup", "restore", "--data-dir", n.Dir, path)
 	check(c.t, os.MkdirAll(n.File("secrets"), 0o700))
@@ -67,9 +69,7 @@ func (c *Cluster) restored(l *Load, path string, r node.BackupReport) {
 	}
 	defer func() {
 		n.Kill()
-		if err := os.RemoveAll(n.Dir); err != nil {
-			c.t.Error(err)
-		}
+		check(c.t, errors.Join(os.RemoveAll(n.Dir), os.RemoveAll(second)))
 	}()
 	n.Start()
 	status, err := n.Status()
@@ -82,13 +82,12 @@ func (c *Cluster) restored(l *Load, path string, r node.BackupReport) {
 	}
 	n.Stop()
 	VerifyFiles(c.t, n)
-	path += ".again"
 	n.Start()
-	again, err := Copy(c.t.Context(), n, path)
+	again, err := Copy(c.t.Context(), n, second)
 	if err != nil || again.Epoch <= r.Epoch {
 		c.t.Errorf("the copy of the restored node has epoch %d, that of the backup %d: %v", again.Epoch, r.Epoch, err)
 	}
-	again = reportOf(c.t, mustRun(c.t, "backup", "verify", path))
+	again = reportOf(c.t, mustRun(c.t, "backup", "verify", second))
 	if len(again.Sums) == 0 || len(again.Sums) != len(r.Sums) || again.Sums[0] != r.Sums[0] || again.Head != r.Head {
 		c.t.Errorf("the restored node has %+v and head %s, the backup %+v and %s", again.Sums, again.Head, r.Sums, r.Head)
 	}
