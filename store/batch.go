@@ -25,7 +25,7 @@ type Writer interface {
 type Batch struct {
 	db      *DB
 	under   *View // the layers below, from the first command of the entry on
-	isLive  bool  // the writer's own: may merge, uses the warm rows
+	isLive  bool  // the writer's own: may merge
 	open    bool  // between Begin and Merge or Discard
 	command uint64
 

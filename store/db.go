@@ -38,7 +38,6 @@ type DB struct {
 	mapped int        // bytes of the file that are mapped
 
 	write   *Batch // reused by the writer
-	warm    []any  // by rank: decoded rows the writer touched lately
 	filters []*partitionFilters
 
 	wake      chan struct{}

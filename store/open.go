@@ -50,7 +50,6 @@ func newDB(o Options, file *stateFile) (*DB, error) {
 		options:   o,
 		schema:    o.Schema,
 		file:      file,
-		warm:      make([]any, len(o.Schema.ranked)),
 		filters:   make([]*partitionFilters, len(o.Schema.ranked)),
 		wake:      make(chan struct{}, 1),
 		accounted: make(chan struct{}),

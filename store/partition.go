@@ -50,17 +50,20 @@ func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
 	r := b.db.schema.rank(p.bucket)
 	set, ok := b.tables[r].(*partitionCells[K, T])
 	if !ok {
-		set = &partitionCells[K, T]{table: p, cells: cells[partitionKey[K], T]{rows: map[partitionKey[K]]*cell[T]{}}}
+		set = &partitionCells[K, T]{table: p, cells: newCells[partitionKey[K], T]()}
 		b.tables[r] = set
 	}
 	key := partitionKey[K]{hourOf(at), p.key(&row)}
 	if !slices.Contains(set.hours, key.hour) {
 		set.hours = append(set.hours, key.hour)
 	}
-	c := set.open(b, r, key, func() (row T, exists bool) {
+	c := set.find(key)
+	absent := c == nil
+	if absent {
 		checkKey(b, p.bucket, key.key)
-		return row, false
-	})
+		c = set.add(key, row, true)
+	}
+	set.save(b, r, key, c, absent)
 	c.row, c.exists = row, true
 }
 
@@ -116,7 +119,7 @@ func (p *Partitioned[K, T]) pending(b *Batch, key K) (hour int64, newest *cell[T
 		return 0, nil
 	}
 	for _, h := range set.hours {
-		if c := set.rows[partitionKey[K]{h, key}]; c != nil && (newest == nil || h > hour) {
+		if c := set.find(partitionKey[K]{h, key}); c != nil && (newest == nil || h > hour) {
 			hour, newest = h, c
 		}
 	}
@@ -208,7 +211,7 @@ func (b *Batch) writeDrops(r rank, declared *bucket) {
 func (s *partitionCells[K, T]) write(b *Batch) {
 	declared := s.table.bucket
 	r := b.db.schema.rank(declared)
-	sorted := s.order.sort(s.rows, func(dst []byte, key partitionKey[K]) []byte {
+	sorted := s.order.sort(s.changed, func(dst []byte, key partitionKey[K]) []byte {
 		return key.key.appendKey(appendHour(dst, key.hour))
 	})
 	for _, k := range sorted {

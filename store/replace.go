@@ -118,7 +118,7 @@ func (db *DB) adopt(n *nextState) {
 	db.file, db.mapped = n.file, n.mapped
 	db.live = &View{db: db, base: n.base, active: emptyGeneration(n.base, n.applied)}
 	db.demanded = false
-	db.write, db.warm, db.filters = newBatch(db), make([]any, len(db.schema.ranked)), n.filters
+	db.write, db.filters = newBatch(db), n.filters
 	db.viewMu.Lock()
 	db.older[db.base] = time.Now()
 	db.base, db.shared = n.base, nil

@@ -39,20 +39,14 @@ func (t *Table[K, T]) Get(r Reader, key K) (row T, ok bool) {
 	if b == nil {
 		return t.load(r.layers(), key)
 	}
-	if set := t.touched(b); set != nil {
-		if c := set.rows[key]; c != nil {
-			return c.row, c.exists
-		}
+	set := t.cells(b)
+	c := set.find(key)
+	if c == nil {
+		row, exists := t.load(b.under, key)
+		c = set.add(key, row, exists)
 	}
-	return t.below(b, key)
-}
-
-// below is the row as it stands in the layers under a batch.
-func (t *Table[K, T]) below(b *Batch, key K) (row T, ok bool) {
-	if !b.isLive {
-		return t.load(b.under, key)
-	}
-	return t.warmRows(b).get(key, func() (T, bool) { return t.load(b.under, key) })
+	c.read = true
+	return c.row, c.exists
 }
 
 // Has tells whether a row exists.
@@ -93,14 +87,22 @@ func (t *Table[K, T]) Delete(w Writer, key K) {
 
 // open returns the cell to change; with indexes, it holds the row as it stands.
 func (t *Table[K, T]) open(b *Batch, set *tableCells[K, T], key K) *cell[T] {
-	r := b.db.schema.rank(t.bucket)
-	return set.open(b, r, key, func() (row T, exists bool) {
+	c := set.find(key)
+	if c == nil || !c.exists {
 		checkKey(b, t.bucket, key)
-		if len(t.indexes) == 0 {
-			return row, false
+	}
+	absent := c == nil
+	if absent {
+		var row T
+		var exists bool
+		if len(t.indexes) > 0 {
+			row, exists = t.load(b.under, key)
 		}
-		return t.below(b, key)
-	})
+		c = set.add(key, row, exists)
+		c.read = len(t.indexes) > 0
+	}
+	set.save(b, b.db.schema.rank(t.bucket), key, c, absent)
+	return c
 }
 
 func (t *Table[K, T]) reindex(b *Batch, key K, c *cell[T], after *T) {
@@ -140,7 +142,7 @@ func (t *Table[K, T]) scanRows(r Reader, prefix []byte, after Cursor) iter.Seq2[
 	return b.under.scan(t.bucket, prefix, after, t.touched(b).overlay(t.bucket))
 }
 
-// tableCells are the rows of a table an entry has written.
+// tableCells are the rows of a table that the writer knows.
 type tableCells[K Key[K], T any] struct {
 	cells[K, T]
 	table    *Table[K, T]
@@ -152,7 +154,7 @@ func (t *Table[K, T]) cells(b *Batch) *tableCells[K, T] {
 	r := b.db.schema.rank(t.bucket)
 	set, ok := b.tables[r].(*tableCells[K, T])
 	if !ok {
-		set = &tableCells[K, T]{table: t, cells: cells[K, T]{rows: map[K]*cell[T]{}}}
+		set = &tableCells[K, T]{table: t, cells: newCells[K, T]()}
 		b.tables[r] = set
 	}
 	return set
@@ -160,19 +162,18 @@ func (t *Table[K, T]) cells(b *Batch) *tableCells[K, T] {
 
 func (t *Table[K, T]) touched(b *Batch) *tableCells[K, T] {
 	set, _ := b.tables[b.db.schema.rank(t.bucket)].(*tableCells[K, T])
-	if set == nil || len(set.rows) == 0 {
+	if set == nil || len(set.changed) == 0 {
 		return nil
 	}
 	return set
 }
 
 func (s *tableCells[K, T]) sorted() []keyed[T] {
-	return s.order.sort(s.rows, func(dst []byte, key K) []byte { return key.appendKey(dst) })
+	return s.order.sort(s.changed, func(dst []byte, key K) []byte { return key.appendKey(dst) })
 }
 
 func (s *tableCells[K, T]) write(b *Batch) {
 	r := b.db.schema.rank(s.table.bucket)
-	warm := s.table.warmRows(b)
 	for _, k := range s.sorted() {
 		if !k.cell.exists {
 			b.remove(r, s.table.bucket, k.key)
@@ -182,15 +183,12 @@ func (s *tableCells[K, T]) write(b *Batch) {
 		EncodeTo(&b.encoded, &k.cell.row)
 		b.set(r, s.table.bucket, k.key, b.encoded.Bytes())
 	}
-	for key, c := range s.rows {
-		warm.refresh(key, c.row, c.exists)
-	}
 }
 
 // overlay is the touched rows as a scan sees them: sealed, sorted, nil where
 // deleted.
 func (s *tableCells[K, T]) overlay(declared *bucket) []item {
-	rows := make([]item, 0, len(s.rows))
+	rows := make([]item, 0, len(s.changed))
 	for _, k := range s.sorted() {
 		it := item{key: string(k.key)}
 		if k.cell.exists {
