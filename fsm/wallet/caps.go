@@ -16,14 +16,20 @@ type caps struct {
 	user     store.ID
 	kyc      identity.KYCStatus
 	outgoing int64 // of this month so far, in tiyin that caps count
+	highest  int64 // of one transfer
+	month    int64 // of a month's outgoing sum
 }
 
 func capsOf(ctx *fsm.Context, user store.ID) caps {
-	month, _ := limits.MonthOf(ctx.Now)
-	return caps{
-		ctx: ctx, user: user, kyc: identity.KYCOf(ctx, user).Status,
-		outgoing: limits.VolumeOf(ctx, user, month).Outgoing,
+	c := caps{ctx: ctx, user: user, kyc: identity.KYCOf(ctx, user).Status}
+	if c.kyc == identity.KYCVerified {
+		return c
 	}
+	month, _ := limits.MonthOf(ctx.Now)
+	c.outgoing = limits.VolumeOf(ctx, user, month).Outgoing
+	c.highest = settings.MaxTransfer.Of(ctx) * limits.MinorPerUnit
+	c.month = settings.KYCThreshold.Of(ctx) * limits.MinorPerUnit
+	return c
 }
 
 func (c *caps) counted(amount ledger.Amount, currency string) int64 {
@@ -35,9 +41,8 @@ func (c *caps) single(amount ledger.Amount, currency string) error {
 	if c.kyc == identity.KYCVerified {
 		return nil
 	}
-	highest := settings.MaxTransfer.Of(c.ctx) * limits.MinorPerUnit
-	if c.counted(amount, currency) > highest {
-		return ErrAboveCap.With(fsm.Number("max", highest))
+	if c.counted(amount, currency) > c.highest {
+		return ErrAboveCap.With(fsm.Number("max", c.highest))
 	}
 	return nil
 }
@@ -48,9 +53,8 @@ func (c *caps) monthly(counted int64) error {
 	if c.kyc == identity.KYCVerified {
 		return nil
 	}
-	threshold := settings.KYCThreshold.Of(c.ctx) * limits.MinorPerUnit
-	if c.outgoing+counted > threshold {
-		return ErrKYCRequired.With(fsm.Number("threshold", threshold), fsm.Number("monthlyOutgoing", c.outgoing),
+	if c.outgoing+counted > c.month {
+		return ErrKYCRequired.With(fsm.Number("threshold", c.month), fsm.Number("monthlyOutgoing", c.outgoing),
 			fsm.Text("kycStatus", string(c.kyc)))
 	}
 	return nil
