@@ -39,6 +39,7 @@ type Batch struct {
 	drops    []partitionDrop
 	dropped  int // of drops, those before this command
 
+	memory  arena          // of rows of journals
 	scratch []byte         // the write set, as the digest sees it
 	encoded bytes.Buffer   // one row at a time
 	near    btree.PathHint // where the row before went: rows come sorted
@@ -109,7 +110,7 @@ func (b *Batch) Discard() {
 	}
 	b.index.restore()
 	for _, mark := range slices.Backward(b.marks) {
-		b.journals[mark.rank].cut(mark)
+		b.journals[mark.rank].cut(mark.rows)
 	}
 	b.drops = b.drops[:b.dropped]
 	b.close()
@@ -125,7 +126,7 @@ func (b *Batch) forget() {
 		b.tables[r].reset()
 	}
 	for _, r := range b.appended {
-		b.journals[r].reset()
+		b.journals[r].cut(0)
 	}
 	b.index.reset()
 	b.touched, b.appended, b.drops = b.touched[:0], b.appended[:0], b.drops[:0]

@@ -73,13 +73,17 @@ func (g *generation) get(ranked []byte) (value []byte, found bool) {
 	return it.value, found
 }
 
-// arena hands out memory in large blocks, because a generation dies as a whole.
+// arena hands out memory in blocks, because what is in a generation dies as a
+// whole. Blocks grow to arenaBlock.
 type arena struct {
 	block []byte
 	bytes int64
 }
 
-const arenaBlock = 256 << 10
+const (
+	firstBlock = 4 << 10
+	arenaBlock = 256 << 10
+)
 
 // grow returns an empty slice with room for n bytes.
 func (a *arena) grow(n int) []byte {
@@ -88,7 +92,7 @@ func (a *arena) grow(n int) []byte {
 		return make([]byte, 0, n)
 	}
 	if cap(a.block)-len(a.block) < n {
-		a.block = make([]byte, 0, arenaBlock)
+		a.block = make([]byte, 0, max(n, min(2*cap(a.block), arenaBlock), firstBlock))
 	}
 	start := len(a.block)
 	a.block = a.block[:start+n]

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
-	"slices"
 )
 
 // RawJournal is an append-only list of rows, numbered from 0. It bypasses the
@@ -56,7 +55,7 @@ func (j *RawJournal) Length(r Reader) uint64 {
 	rank := v.db.schema.rank(j.bucket)
 	length := v.active.tails[rank].end()
 	if b := r.batch(); b != nil {
-		length += uint64(len(b.journals[rank].ends))
+		length += uint64(len(b.journals[rank].rows))
 	}
 	return length
 }
@@ -68,27 +67,20 @@ func (j *RawJournal) Append(w Writer, row []byte) uint64 {
 	rank := b.db.schema.rank(j.bucket)
 	pending := &b.journals[rank]
 	pending.mark(b, rank)
-	pending.bytes = append(pending.bytes, row...)
-	pending.ends = append(pending.ends, len(pending.bytes))
+	key := binary.BigEndian.AppendUint64(b.room[:0], sequence)
+	pending.rows = append(pending.rows, j.bucket.appendSealed(b.memory.grow(len(row)+checksumLength), key, row))
 	return sequence
 }
 
 // Get returns the row of a number below Length. A bad one is a Corruption. The
 // bytes must not be changed and are good while the reader is open.
 func (j *RawJournal) Get(r Reader, sequence uint64) []byte {
-	sealed, pending := j.find(r, sequence)
-	if pending {
-		return sealed
-	}
-	return j.bucket.mustOpen(journalKey(sequence), sealed)
+	return j.bucket.mustOpen(journalKey(sequence), j.find(r, sequence))
 }
 
 // Raw returns a row with what is wrong about it, for verification.
 func (j *RawJournal) Raw(r Reader, sequence uint64) ([]byte, error) {
-	sealed, pending := j.find(r, sequence)
-	if pending {
-		return sealed, nil
-	}
+	sealed := j.find(r, sequence)
 	if sealed == nil {
 		return nil, errMissingRow
 	}
@@ -99,41 +91,40 @@ func journalKey(sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), sequence)
 }
 
-// find returns a stored row, sealed, or one this batch has appended, plain.
-func (j *RawJournal) find(r Reader, sequence uint64) (row []byte, pending bool) {
+// find returns a row, sealed, or nil.
+func (j *RawJournal) find(r Reader, sequence uint64) (sealed []byte) {
 	v := r.layers()
 	rank := v.db.schema.rank(j.bucket)
 	if sequence < v.base.ends[rank] {
-		row, _ = v.base.rows[rank].get(journalKey(sequence))
-		return row, false
+		sealed, _ = v.base.rows[rank].get(journalKey(sequence))
+		return sealed
 	}
 	if v.frozen != nil {
 		if t := v.frozen.tails[rank]; sequence >= t.first && sequence < t.end() {
-			return t.rows[sequence-t.first], false
+			return t.rows[sequence-t.first]
 		}
 	}
 	t := v.active.tails[rank]
 	if sequence >= t.first && sequence < t.end() {
-		return t.rows[sequence-t.first], false
+		return t.rows[sequence-t.first]
 	}
 	b := r.batch()
-	if b == nil || sequence < t.end() {
-		return nil, false
+	if b == nil || sequence < t.end() || sequence-t.end() >= uint64(len(b.journals[rank].rows)) {
+		return nil
 	}
-	return b.journals[rank].row(int(sequence - t.end())), true
+	return b.journals[rank].rows[sequence-t.end()]
 }
 
-// pendingTail is what an entry has appended to a journal.
+// pendingTail is what an entry has appended to a journal, sealed.
 type pendingTail struct {
-	bytes   []byte
-	ends    []int  // end of each row in bytes
+	rows    [][]byte
 	command uint64 // that has marked it
 }
 
-// journalMark is where a journal stood before a command.
+// journalMark is how many rows a journal had before a command.
 type journalMark struct {
-	rank        rank
-	bytes, rows int
+	rank rank
+	rows int
 }
 
 // mark notes once per command how long the journal is.
@@ -142,35 +133,16 @@ func (p *pendingTail) mark(b *Batch, r rank) {
 		return
 	}
 	p.command = b.command
-	if len(p.ends) == 0 {
+	if len(p.rows) == 0 {
 		b.appended = append(b.appended, r)
 	}
-	b.marks = append(b.marks, journalMark{rank: r, bytes: len(p.bytes), rows: len(p.ends)})
+	b.marks = append(b.marks, journalMark{rank: r, rows: len(p.rows)})
 }
 
-func (p *pendingTail) cut(mark journalMark) {
-	p.bytes, p.ends = p.bytes[:mark.bytes], p.ends[:mark.rows]
-}
-
-// keptTail bounds what a reused batch keeps from a large entry.
-const keptTail = 16 << 20
-
-func (p *pendingTail) reset() {
-	if cap(p.bytes) > keptTail {
-		p.bytes = nil
-	}
-	p.cut(journalMark{})
-}
-
-func (p *pendingTail) row(i int) []byte {
-	if i >= len(p.ends) {
-		return nil
-	}
-	start := 0
-	if i > 0 {
-		start = p.ends[i-1]
-	}
-	return p.bytes[start:p.ends[i]:p.ends[i]]
+// cut drops the rows from a number on.
+func (p *pendingTail) cut(rows int) {
+	clear(p.rows[rows:])
+	p.rows = p.rows[:rows]
 }
 
 // Scan visits the rows from number from up to, but not including, to, with
@@ -210,15 +182,12 @@ type JournalRow struct {
 
 func (b *Batch) writeJournal(r rank, declared *bucket) {
 	g := b.db.live.active
-	t := &g.tails[r]
-	pending := &b.journals[r]
-	t.rows = slices.Grow(t.rows, len(pending.ends))
-	for i := range pending.ends {
-		row := pending.row(i)
-		key := binary.BigEndian.AppendUint64(b.room[:0], t.end())
-		memory := declared.appendSealed(g.memory.grow(len(row)+checksumLength), key, row)
-		t.rows = append(t.rows, memory)
-		g.memory.bytes += rowOverhead
-		b.record(opPut, declared, key, row)
+	t, pending := &g.tails[r], b.journals[r].rows
+	first := t.end()
+	t.rows = append(t.rows, pending...)
+	for i, sealed := range pending {
+		g.memory.bytes += int64(len(sealed)) + rowOverhead
+		key := binary.BigEndian.AppendUint64(b.room[:0], first+uint64(i))
+		b.record(opPut, declared, key, sealed[:len(sealed)-checksumLength])
 	}
 }
