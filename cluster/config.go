@@ -48,7 +48,7 @@ type Config struct {
 	// Bury builds the request that makes the machine remember a removed node and who asked for that, if it is known.
 	// Removed says whether the machine does.
 	// Removed must be cheap, and is asked for every connection. Both are optional; without them an id could come back.
-	Bury    func(nodeID, by string) []byte
+	Bury    func(nodeID string, by Asker) []byte
 	Removed func(nodeID string) bool
 	// Admitted says whether the machine knows the node as a member that was admitted and not removed; true while it knows
 	// no member at all. It must be cheap, and is asked for every connection. Optional: without it raft's membership decides.

@@ -97,7 +97,7 @@ func (g *group) start(m *groupMember, bootstrap bool) {
 	cfg := testConfig(m.dir)
 	cfg.NodeID, cfg.Bootstrap, cfg.Stream, cfg.Timing = m.id, bootstrap, port, swift()
 	cfg.Logger = testLogger().With("node", m.id)
-	cfg.Bury = func(id, _ string) []byte { return []byte("once bury " + id) }
+	cfg.Bury = func(id string, _ Asker) []byte { return []byte("once bury " + id) }
 	if g.edit != nil {
 		g.edit(&cfg)
 	}

@@ -52,19 +52,25 @@ type change struct {
 	IDs     []string
 	Address string `json:",omitempty"`
 	Prev    uint64
-	By      string `json:",omitempty"` // who asked for it
+	By      Asker `json:",omitzero"`
+}
+
+// Asker is who asks for a change: who they claim to be, and the user that the system says they are, if it is known.
+type Asker struct {
+	Name string
+	User string `json:",omitempty"`
 }
 
 type askerKey struct{}
 
 // WithAsker notes in a context who asks for changes of the membership: the leader logs it and hands it to Config.Bury.
-func WithAsker(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, askerKey{}, name)
+func WithAsker(ctx context.Context, by Asker) context.Context {
+	return context.WithValue(ctx, askerKey{}, by)
 }
 
-func askerOf(ctx context.Context) string {
-	name, _ := ctx.Value(askerKey{}).(string)
-	return name
+func askerOf(ctx context.Context) Asker {
+	by, _ := ctx.Value(askerKey{}).(Asker)
+	return by
 }
 
 // Membership returns the newest membership that this node knows. It may not be committed yet.
@@ -172,7 +178,7 @@ func (c *Cluster) change(ctx context.Context, asked change) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s %s: %w", asked.Verb, asked.IDs, err)
 	}
-	c.logger.Info("membership changed", "verb", asked.Verb, "nodes", asked.IDs, "index", index, "by", asked.By)
+	c.logger.Info("membership changed", "verb", asked.Verb, "nodes", asked.IDs, "index", index, "by", asked.By.Name, "user", asked.By.User)
 	return index, nil
 }
 
@@ -273,7 +279,7 @@ func (c *Cluster) withdraw(ctx context.Context, asked change, current Membership
 
 // bury makes the machine remember a removed node. It may refuse, and its outcome cannot be read here: what counts is
 // what it says once all that was committed is visible.
-func (c *Cluster) bury(ctx context.Context, id, by string) error {
+func (c *Cluster) bury(ctx context.Context, id string, by Asker) error {
 	if _, err := c.Propose(ctx, c.cfg.Bury(id, by)); err != nil {
 		return err
 	}

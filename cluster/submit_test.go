@@ -66,7 +66,7 @@ func TestAChangeWhoseAnswerIsLostIsInDoubt(t *testing.T) {
 func TestARemovalThatTheMachineRefusesToRememberIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, 3, func(cfg *Config) {
-		cfg.Bury = func(string, string) []byte { return []byte("no such member") } // a rejection is an outcome, too
+		cfg.Bury = func(string, Asker) []byte { return []byte("no such member") } // a rejection is an outcome, too
 	})
 	leader := g.leader()
 	stays := g.followers(leader)[0]

@@ -3,9 +3,9 @@ package node
 import (
 	"context"
 	"net"
-	"strings"
 	"syscall"
 
+	"coffer/cluster"
 	"coffer/fsm"
 )
 
@@ -39,13 +39,9 @@ func askerOf(c fsm.Caller) asker { return asker{c, c.Origin()} }
 // are.
 func (a asker) name() string { return fsm.Signature(a.origin.Actor) }
 
-// operatorNamed is the operator behind such a name.
-func operatorNamed(name string) fsm.Actor {
-	claimed, user := name, ""
-	if at := strings.LastIndex(name, " ("); at >= 0 && strings.HasSuffix(name, ")") {
-		claimed, user = name[:at], name[at+len(" ("):len(name)-1]
-	}
-	return fsm.Actor{Kind: fsm.Operator, ID: claimed, Agent: user}
+// asks is the context with the operator who asks, for the cluster.
+func (a asker) asks() context.Context {
+	return cluster.WithAsker(a, cluster.Asker{Name: a.origin.Actor.ID, User: a.origin.Actor.Agent})
 }
 
 // caller is the asker as the caller of one more command.

@@ -7,22 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-
-	"coffer/fsm"
 )
-
-// What travels to the leader as a name becomes the same operator there.
-func TestAnOperatorIsKnownByTheName(t *testing.T) {
-	for _, want := range []fsm.Actor{
-		{Kind: fsm.Operator, ID: "ann", Agent: "uid 0"},
-		{Kind: fsm.Operator, ID: "ann (the elder)", Agent: "uid 1000"},
-		{Kind: fsm.Operator, ID: "ann"},
-	} {
-		if got := operatorNamed(fsm.Signature(want)); got != want {
-			t.Errorf("%+v became %+v", want, got)
-		}
-	}
-}
 
 // Who opens the socket cannot choose the user that is noted.
 func TestTheUserBehindASocketIsWhoTheSystemSays(t *testing.T) {

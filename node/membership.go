@@ -54,7 +54,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // recorded with what is changed.
 func (n *Node) Change(caller fsm.Caller, c admin.MemberChange) (index uint64, err error) {
 	by := askerOf(caller)
-	ctx := cluster.WithAsker(caller, by.name())
+	ctx := by.asks()
 	defer func() { n.report(by, c.Verb, c.Nodes, err) }()
 	switch c.Verb {
 	case "promote":
@@ -95,7 +95,7 @@ func (n *Node) inMembership(id string) bool {
 // Transfer lets another voter lead.
 func (n *Node) Transfer(caller fsm.Caller, nodeID string) error {
 	by := askerOf(caller)
-	err := n.cluster.Transfer(cluster.WithAsker(caller, by.name()), nodeID)
+	err := n.cluster.Transfer(by.asks(), nodeID)
 	n.report(by, "transfer", []string{nodeID}, err)
 	return changeError(err)
 }

@@ -88,10 +88,10 @@ func (n *Node) recorded() cluster.State {
 
 // bury is the request that makes a removed id stay away, of the operator who
 // wants it or of this node.
-func (n *Node) bury(nodeID, by string) []byte {
+func (n *Node) bury(nodeID string, by cluster.Asker) []byte {
 	actor := n.actor()
-	if by != "" {
-		actor = operatorNamed(by)
+	if by.Name != "" {
+		actor = fsm.Actor{Kind: fsm.Operator, ID: by.Name, Agent: by.User}
 	}
 	return n.requestOf(actor, fsm.RemoveMember.Name, store.Encode(&fsm.Removal{Node: nodeID}))
 }
