@@ -26,11 +26,8 @@ type cells[C comparable, T any] struct {
 	mark       int               // of changed, those before this command
 	undo       []saved[C, T]
 	pool       []*cell[T]
+	limit      int // of young and of old; one entry may go beyond
 }
-
-// knownLimit bounds each of the two generations of known rows of a bucket; one
-// entry may go beyond.
-const knownLimit = 128 << 10
 
 type keyedCell[C comparable, T any] struct {
 	key  C
@@ -44,8 +41,8 @@ type saved[C comparable, T any] struct {
 	absent bool
 }
 
-func newCells[C comparable, T any]() cells[C, T] {
-	return cells[C, T]{young: map[C]*cell[T]{}}
+func newCells[C comparable, T any](b *Batch) cells[C, T] {
+	return cells[C, T]{young: map[C]*cell[T]{}, limit: b.db.options.knownRows}
 }
 
 // find returns the cell for key, nil for a row the writer does not know.
@@ -78,7 +75,7 @@ func (s *cells[C, T]) add(key C, row T, exists bool) *cell[T] {
 // age forgets rows that nobody has asked for in a while. No row of the entry may
 // be among them.
 func (s *cells[C, T]) age() {
-	if len(s.young) >= knownLimit {
+	if len(s.young) >= s.limit {
 		s.young, s.old = map[C]*cell[T]{}, s.young
 	}
 }

@@ -35,7 +35,7 @@ type atlas struct {
 	log       *Journal[visit]
 	visits    *Partitioned[ID, visit]
 	schema    *Schema
-	unproven  bool // open it as a large file, of which nothing is verified before
+	unproven  bool // open it as a large file, of which nothing is verified before, and keep few rows decoded
 }
 
 func newAtlas(t testing.TB) *atlas {
@@ -63,7 +63,7 @@ func (a *atlas) open(t testing.TB, path string, flushBytes int64) *DB {
 		Fatal: func(err error) { t.Error(err) }, Logger: slog.New(slog.DiscardHandler),
 	}
 	if a.unproven {
-		o.verifyLimit = -1
+		o.verifyLimit, o.knownRows = -1, 3
 	}
 	db, err := Open(o)
 	if err != nil {

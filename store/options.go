@@ -23,6 +23,7 @@ type Options struct {
 
 	mapFloor    int           // bytes that are mapped at least
 	verifyLimit int64         // size up to which a file is verified before it is opened
+	knownRows   int           // decoded rows of a table that the writer keeps, at most twice
 	patience    time.Duration // how long readers wait for those that keep the file from being mapped anew
 }
 
@@ -37,6 +38,7 @@ const (
 	defaultFlushBytes    = 64 << 20
 	defaultFlushInterval = time.Second
 	defaultVerifyLimit   = 256 << 20
+	defaultKnownRows     = 128 << 10
 	defaultPatience      = time.Second
 )
 
@@ -61,6 +63,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.verifyLimit == 0 {
 		o.verifyLimit = defaultVerifyLimit
+	}
+	if o.knownRows == 0 {
+		o.knownRows = defaultKnownRows
 	}
 	if o.patience == 0 {
 		o.patience = defaultPatience

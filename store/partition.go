@@ -50,7 +50,7 @@ func (p *Partitioned[K, T]) Put(w Writer, at Time, row T) {
 	r := b.db.schema.rank(p.bucket)
 	set, ok := b.tables[r].(*partitionCells[K, T])
 	if !ok {
-		set = &partitionCells[K, T]{table: p, cells: newCells[partitionKey[K], T]()}
+		set = &partitionCells[K, T]{table: p, cells: newCells[partitionKey[K], T](b)}
 		b.tables[r] = set
 	}
 	key := partitionKey[K]{hourOf(at), p.key(&row)}

@@ -154,7 +154,7 @@ func (t *Table[K, T]) cells(b *Batch) *tableCells[K, T] {
 	r := b.db.schema.rank(t.bucket)
 	set, ok := b.tables[r].(*tableCells[K, T])
 	if !ok {
-		set = &tableCells[K, T]{table: t, cells: newCells[K, T]()}
+		set = &tableCells[K, T]{table: t, cells: newCells[K, T](b)}
 		b.tables[r] = set
 	}
 	return set
