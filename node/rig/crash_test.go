@@ -48,7 +48,10 @@ var scenes = []scene{
 	{name: "a leader hands over", file: "raft.db", calls: bolt, most: 6, victim: theLeader,
 		act: func(ctx context.Context, c *Cluster, victim *Node) { transferTo(ctx, c, c.Others(victim)[0]) }},
 	{name: "a node stops", calls: []string{"pwrite64", "fdatasync", "unlinkat"}, most: 6, victim: anybody,
-		act: func(_ context.Context, _ *Cluster, victim *Node) { victim.Signal(syscall.SIGTERM) }},
+		act: func(_ context.Context, _ *Cluster, victim *Node) {
+			_ = victim.run.command.Process.Signal(syscall.SIGTERM) // a flush may have killed it already
+		},
+		over: func() bool { return false }}, // it ends in any case
 	{name: "a member is demoted", file: "raft.db", calls: bolt, most: 4, victim: aFollower, act: demote, slow: true},
 	{name: "the leader demotes a member", file: "raft.db", calls: bolt, most: 4, victim: theLeader, slow: true,
 		act: func(ctx context.Context, c *Cluster, victim *Node) { demote(ctx, c, c.Others(victim)[0]) }},
@@ -85,14 +88,9 @@ func demote(ctx context.Context, c *Cluster, n *Node) {
 func crashAnywhere(t *testing.T, c *Cluster, l *Load, random *rand.Rand, count int) {
 	tracer := tracing(t)
 	sites := newCrashes(l.Seed)
-	first := random.IntN(len(scenes))
-	for sites.total() < count && sites.aimed < 3*count+8 {
-		s := scenes[(first+sites.aimed)%len(scenes)]
+	for sites.total() < count && sites.aimed < 4*count+8 {
 		sites.aimed++
-		if s.slow && !soaking {
-			continue
-		}
-		c.play(t, tracer, s, l, sites, random)
+		c.play(t, tracer, targets.choose(random), l, sites, random)
 		if t.Failed() {
 			break
 		}
@@ -109,8 +107,8 @@ func crashAnywhere(t *testing.T, c *Cluster, l *Load, random *rand.Rand, count i
 }
 
 // play kills a node in a scene, starts it again and checks what must hold.
-func (c *Cluster) play(t *testing.T, tracer string, s scene, l *Load, sites *crashes, random *rand.Rand) {
-	began := time.Now()
+func (c *Cluster) play(t *testing.T, tracer string, at target, l *Load, sites *crashes, random *rand.Rand) {
+	began, s := time.Now(), scenes[at.scene]
 	if s.loads {
 		l.Start(3, 1)
 		l.AwaitProgress(10)
@@ -118,12 +116,11 @@ func (c *Cluster) play(t *testing.T, tracer string, s scene, l *Load, sites *cra
 		c.AwaitLevel()
 	}
 	victim := s.victim(c, random)
-	call, nth := s.calls[random.IntN(len(s.calls))], 1+random.IntN(s.most)
 	text, ended := "", false
 	if s.starts {
-		text, ended = c.killedAtStart(tracer, victim, call, nth, victim.ready)
+		text, ended = c.killedAtStart(tracer, victim, at.call, at.nth, victim.ready)
 	} else {
-		text, ended = c.killed(tracer, s, victim, call, nth)
+		text, ended = c.killed(tracer, s, victim, at.call, at.nth)
 	}
 	recovers := func() {
 		if !victim.Running() {
@@ -135,15 +132,18 @@ func (c *Cluster) play(t *testing.T, tracer string, s scene, l *Load, sites *cra
 		l.Settle()
 	}
 	if !ended || !strings.Contains(text, "killed by SIGKILL") {
+		targets.missed(at)
 		recovers() // another thread made the call, or there were not so many
 		return
 	}
-	site, ok := siteOf(text, victim.Dir, call)
+	site, ok := siteOf(text, victim.Dir, at.call)
 	if !ok {
 		site = "what it writes elsewhere"
 	}
-	sites.happened(t, s.name+", "+site, recovers)
-	t.Logf("%s, %s of %s: %v", s.name, site, victim.ID, time.Since(began).Round(time.Millisecond))
+	site = s.name + ", " + site
+	targets.led(at, site)
+	sites.happened(t, site, recovers)
+	t.Logf("%s, %s: %v", site, victim.ID, time.Since(began).Round(time.Millisecond))
 	if t.Failed() {
 		t.Logf("trace:\n%s", text[max(0, len(text)-4000):])
 	}

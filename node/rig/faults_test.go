@@ -23,7 +23,7 @@ type fault struct {
 var faults = []fault{
 	{name: "T1_kill_one", few: 2, stated: 500, inflict: killOne, lap: 20, lanes: 1, pace: 20 * time.Millisecond},
 	{name: "T2_kill_all", few: 1, stated: 200, inflict: killAll, lap: 20, lanes: 1, pace: 20 * time.Millisecond},
-	{name: "T4_crash_sites", few: 4, stated: 1000, inflict: crashAnywhere, lap: 25, lanes: 1, pace: 5 * time.Millisecond},
+	{name: "T4_crash_sites", few: 4, stated: 1600, inflict: crashAnywhere, lap: 25, lanes: 1, pace: 5 * time.Millisecond},
 	{name: "T7_disk_errors", few: 2, stated: 200, inflict: diskErrors, lap: 12},
 	{name: "T8_partitions", few: 4, stated: 200, inflict: cutNetwork, lap: 2, lanes: 3, pace: 50 * time.Millisecond},
 	{name: "T9_paused_leader", few: 1, stated: 2000, inflict: pauseLeader, lap: 10, lanes: 3, pace: 20 * time.Millisecond},
