@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"coffer/fsm"
 	"coffer/fsm/settings"
@@ -102,7 +105,9 @@ func walkDying(t *testing.T, c *apiContract) {
 	if code := <-exit; code != ExitStorage {
 		t.Errorf("the node ends with code %d", code)
 	}
+	poisoned := n.cluster.Status().LogLast
 	var answers sync.WaitGroup
+	var unknown atomic.Int64 // writes that were told so
 	for _, operation := range c.operations() {
 		request, body := r.request(operation)
 		request.Header.Set("Coffer-Consistency", "linearizable")
@@ -110,7 +115,9 @@ func walkDying(t *testing.T, c *apiContract) {
 		done := make(chan struct{})
 		answers.Go(func() {
 			defer close(done)
-			r.dies(operation, request, body)
+			if r.dies(operation, request, body) {
+				unknown.Add(1)
+			}
 		})
 		eventually(t, operation+" is answered, or waits to be written or applied", func() bool {
 			select {
@@ -132,20 +139,50 @@ func walkDying(t *testing.T, c *apiContract) {
 	if err := n.Stop(context.WithoutCancel(t.Context())); err != nil {
 		t.Logf("the end: %v", err) // as a node may end that is broken
 	}
+	if logged := userRequests(t, n.config.DataDir, poisoned); logged == 0 || logged != unknown.Load() {
+		t.Errorf("the log holds %d writes, and the outcome of %d was called unknown", logged, unknown.Load())
+	}
 }
 
-// dies wants one of the answers of a node that must stop.
-func (r *apiRoad) dies(operation string, request *http.Request, body string) {
+// userRequests counts the requests of users in the log behind an entry.
+func userRequests(t *testing.T, dir string, behind uint64) (count int64) {
+	t.Helper()
+	for _, log := range delivered(t, dir) {
+		if log.Index <= behind || log.Type != raft.LogCommand {
+			continue
+		}
+		entry, err := fsm.OpenEntry(log.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, encoded := range entry.Requests {
+			var r fsm.Request
+			if err := store.Decode(encoded, &r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Actor.Kind != fsm.Node {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// dies wants one of the answers of a node that must stop, and returns whether it
+// calls the outcome of a write unknown.
+func (r *apiRoad) dies(operation string, request *http.Request, body string) (unknown bool) {
 	response, answer := r.send(request, body)
 	if response == nil {
-		return
+		return false
 	}
 	switch {
 	case response.StatusCode == http.StatusInternalServerError && strings.Contains(answer, `"internal_error"`):
 	case response.StatusCode == http.StatusServiceUnavailable && strings.Contains(answer, `"outcome_unknown"`) && isWrite(operation):
+		return true
 	case response.StatusCode == http.StatusServiceUnavailable && strings.Contains(answer, `"unavailable"`) && isWrite(operation): // it never left
 	case isDown(response.StatusCode, []byte(answer)) && !isWrite(operation):
 	default:
 		r.t.Errorf("%s answers %d %s", operation, response.StatusCode, answer)
 	}
+	return false
 }
