@@ -143,7 +143,7 @@ func (c *Cluster) play(t *testing.T, tracer string, at target, l *Load, sites *c
 	site = s.name + ", " + site
 	targets.led(at, site)
 	sites.happened(t, site, recovers)
-	t.Logf("%s, %s: %v", site, victim.ID, time.Since(began).Round(time.Millisecond))
+	t.Logf("%s, %s %d of %s: %v", site, at.call, at.nth, victim.ID, time.Since(began).Round(time.Millisecond))
 	if t.Failed() {
 		t.Logf("trace:\n%s", text[max(0, len(text)-4000):])
 	}

@@ -77,7 +77,8 @@ func (s *soak) next() (lap, count int) {
 	return lap, count
 }
 
-// lap gives the fault a new cluster. All it does follows from its seed.
+// lap gives the fault a new cluster. All it does follows from its seed, but for
+// T4, which aims by what other laps have learned and logs each call it kills at.
 func (s *soak) lap(t *testing.T, lap, count int) {
 	seed := firstSeed + uint64(lap)
 	var l *Load
