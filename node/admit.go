@@ -29,6 +29,9 @@ func (n *Node) admit(ctx context.Context, r cluster.JoinRequest) (reply cluster.
 		return reply, err
 	}
 	defer func() { done(errors.Is(err, errTokenInvalid)) }()
+	if !n.hasOpened(ctx) {
+		return reply, errNotNow
+	}
 	token := store.ID(n.tokenHash(r.Secret))
 	if err := n.checkToken(ctx, token, r.NodeID); err != nil {
 		return reply, err

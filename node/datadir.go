@@ -290,10 +290,10 @@ func (d *dataDir) checkIdentity(ledgerID string) error {
 	return nil
 }
 
-// markStarted notes that both files exist from now on, and counts the start.
-func (d *dataDir) markStarted() error {
-	d.Identity.Started = true
-	d.Identity.Boots++
+// markStarted notes that both files exist from now on, and the number of the
+// start.
+func (d *dataDir) markStarted(boot uint64) error {
+	d.Identity.Started, d.Identity.Boots = true, boot
 	return d.save()
 }
 

@@ -27,11 +27,13 @@ type Node struct {
 	logger   *slog.Logger
 	flushLog func()
 	dir      *dataDir
+	boot     uint64 // number of this start; the directory gets it once the files have been found good
 	salt     *ledgerchain.Salt
 	salts    *ledgerchain.KeyRing
 	db       *store.DB
 	machine  *fsm.Machine
-	cluster  *cluster.Cluster
+	cluster  *cluster.Cluster // from opened on
+	opened   chan struct{}    // closed when cluster is set: strangers and the machine may be earlier
 	metrics  *metrics
 	server   *server
 	port     *cluster.Port // nil without peers
@@ -76,7 +78,7 @@ func Start(ctx context.Context, c Config) (*Node, error) {
 	}
 	n := &Node{
 		config: c, logger: c.Logger, flushLog: func() {}, metrics: newMetrics(c.Version),
-		attempts: newAttempts(), hangups: make(chan os.Signal, 1), stopping: make(chan struct{}), ended: make(chan error, 1),
+		attempts: newAttempts(), hangups: make(chan os.Signal, 1), opened: make(chan struct{}), stopping: make(chan struct{}), ended: make(chan error, 1),
 	}
 	n.hearHangups()
 	if n.logger == nil {
@@ -258,6 +260,7 @@ func (n *Node) openCluster() error {
 	if n.snaps, err = n.exchange(); err != nil {
 		return errors.Join(err, stream.Close())
 	}
+	n.boot = n.dir.Identity.Boots + 1
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID:    n.dir.Identity.NodeID,
 		ClusterID: n.dir.Identity.ClusterID,
@@ -283,7 +286,20 @@ func (n *Node) openCluster() error {
 	if err != nil {
 		return err
 	}
-	return n.dir.markStarted()
+	close(n.opened)
+	return n.dir.markStarted(n.boot)
+}
+
+// hasOpened waits for a cluster to ask. It returns false if there will be none, or
+// not in time.
+func (n *Node) hasOpened(ctx context.Context) bool {
+	select {
+	case <-n.opened:
+		return true
+	case <-n.stopping:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 func (n *Node) timing() cluster.Timing {

@@ -118,7 +118,7 @@ func (n *Node) announcement() cluster.Announcement {
 	defer v.Close()
 	a := cluster.Announcement{
 		Version: n.config.Version, MachineMin: fsm.FirstVersion, MachineMax: fsm.NewestVersion,
-		DiskFree: n.disk.free(), Boot: n.dir.Identity.Boots, Epoch: uint64(v.Applied().Epoch),
+		DiskFree: n.disk.free(), Boot: n.boot, Epoch: uint64(v.Applied().Epoch),
 	}
 	if index, digest, ok := n.machine.Digest(); ok {
 		a.DigestIndex, a.Digest = index, bytes.Clone(digest[:])

@@ -24,7 +24,11 @@ func (n *Node) diverged(index uint64) {
 	err := fmt.Errorf("this node computed another state than the leader at entry %d", index)
 	if n.broken.CompareAndSwap(nil, &err) {
 		// Not here: this is the goroutine that applies entries.
-		go n.raise(fsm.Diverged, err.Error())
+		go func() {
+			if n.hasOpened(context.Background()) {
+				n.raise(fsm.Diverged, err.Error())
+			}
+		}()
 	}
 }
 
