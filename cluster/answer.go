@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +84,9 @@ func (c *Cluster) answer(ctx context.Context, f frame) *frame {
 	defer cancel()
 	switch f.kind {
 	case askPropose:
+		if err := c.cfg.Vet(f.body); err != nil {
+			return replyOutcome(nil, fmt.Errorf("the leader cannot read the request: %w", err))
+		}
 		return replyOutcome(c.attempt(ctx, f.body, false))
 	case askIndex:
 		index, err := c.leaderIndex(ctx)
@@ -152,7 +156,7 @@ func encodeReason(err error) []byte {
 		}
 	}
 	text := err.Error()
-	return append([]byte{code}, text[:min(len(text), maxReason)]...)
+	return append([]byte{code}, strings.ToValidUTF8(text[:min(len(text), maxReason)], "")...)
 }
 
 // decodeReason returns an error that says the same and is what the peer's was.
@@ -160,7 +164,7 @@ func decodeReason(body []byte) error {
 	if len(body) == 0 || len(body) > maxReason+1 {
 		return errors.New("peer gave no reason")
 	}
-	text := string(body[1:])
+	text := strings.ToValidUTF8(string(body[1:]), "?")
 	if code := int(body[0]); code > 0 && code < len(reasons) {
 		return &remoteError{reasons[code], text}
 	}

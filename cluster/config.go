@@ -40,6 +40,9 @@ type Config struct {
 	Recorded func() State
 	// BeginTerm builds the first request of a term; it runs through the machine like any other.
 	BeginTerm func(term uint64) []byte
+	// Vet says why a request that a peer has encoded must not enter the log: what the machine cannot read ends every node
+	// that applies it. Optional.
+	Vet func(request []byte) error
 	// Applied returns the machine's visible index; it must be as cheap as an atomic load.
 	Applied func() uint64
 	// Backlog returns the bytes that the machine has not flushed; optional, as cheap as an atomic load.
@@ -146,6 +149,9 @@ func (c Config) complete() (Config, error) {
 	}
 	setDefault(&c.Timing.Probe, time.Second)
 	setDefault(&c.Timing.Probation, 10*time.Second)
+	if c.Vet == nil {
+		c.Vet = func([]byte) error { return nil }
+	}
 	if c.Removed == nil {
 		c.Removed = func(string) bool { return false }
 	}

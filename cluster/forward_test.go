@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,6 +71,24 @@ func TestThereIsNoSecondHop(t *testing.T) {
 	if _, err := bodyNumber(f); !errors.Is(err, ErrNotLeader) {
 		t.Errorf("a follower answered a read index with %v", err)
 	}
+}
+
+func TestALeaderVetsWhatAPeerHasEncoded(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, 2, func(cfg *Config) {
+		cfg.Vet = func(request []byte) error {
+			if bytes.Contains(request, []byte("newer")) {
+				return errors.New("unknown command")
+			}
+			return nil
+		}
+	})
+	follower := g.followers(g.leader())[0]
+	_, err := follower.Propose(g.within(10*time.Second), []byte("once newer"))
+	if !errors.Is(err, ErrNotApplied) || !strings.Contains(err.Error(), "unknown command") {
+		t.Errorf("a request that the leader cannot read: %v", err)
+	}
+	follower.propose(t, "once common")
 }
 
 func TestAForwardedProposalOutlivesItsLeader(t *testing.T) {
@@ -263,6 +283,13 @@ func TestAReasonKeepsItsIdentity(t *testing.T) {
 		if !errors.Is(got, known) || !contains(got, "because: ") {
 			t.Errorf("%v became %v", known, got)
 		}
+	}
+	long := strings.Repeat("x", maxReason-1) + "\u00fc"
+	if got := decodeReason(encodeReason(errors.New(long))).Error(); got != long[:maxReason-1] {
+		t.Errorf("a reason that is cut within a letter ends with %q", got[len(got)-2:])
+	}
+	if got := decodeReason([]byte{0, 'a', 0xff}).Error(); got != "a?" {
+		t.Errorf("words that are no text: %q", got)
 	}
 	if got := decodeReason(encodeReason(errors.New("plain"))); got.Error() != "plain" {
 		t.Errorf("plain became %v", got)

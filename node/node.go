@@ -272,6 +272,7 @@ func (n *Node) openCluster() error {
 		State:     n.recorded(),
 		Recorded:  n.recorded,
 		BeginTerm: n.beginTerm,
+		Vet:       n.machine.Vet,
 		Applied:   n.machine.Applied,
 		Backlog:   n.db.Unflushed,
 		Bury:      n.bury,

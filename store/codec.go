@@ -11,12 +11,16 @@ import (
 // MaxNesting bounds the depth of everything that is decoded.
 const MaxNesting = 16
 
+// EnvelopeNesting is how deep a value may lie in another that carries it raw.
+const EnvelopeNesting = 2
+
 // MaxElements bounds arrays and maps of everything that is decoded.
 const MaxElements = 65536
 
 var (
-	encoder = newEncoder()
-	decoder = newDecoder()
+	encoder   = newEncoder()
+	decoder   = newDecoder(MaxNesting)
+	enveloped = newDecoder(MaxNesting - EnvelopeNesting)
 )
 
 // newEncoder follows the core deterministic encoding of RFC 8949 section 4.2.
@@ -31,14 +35,14 @@ func newEncoder() cbor.UserBufferEncMode {
 	return mode
 }
 
-func newDecoder() cbor.DecMode {
+func newDecoder(nesting int) cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
 		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
 		UTF8:              cbor.UTF8RejectInvalid,
-		MaxNestedLevels:   MaxNesting,
+		MaxNestedLevels:   nesting,
 		MaxArrayElements:  MaxElements,
 		MaxMapPairs:       MaxElements,
 		IntDec:            cbor.IntDecConvertSignedOrFail,
@@ -95,10 +99,10 @@ func (r *Raw) UnmarshalCBOR(data []byte) error {
 
 var encodedNull = []byte{0xf6}
 
-// WellFormed tells why data is not exactly one value that Decode could read.
-// Texts are not looked at.
+// WellFormed tells why data is not exactly one value that Decode could read, even
+// inside of others that are EnvelopeNesting deep. Texts are not looked at.
 func WellFormed(data []byte) error {
-	if err := decoder.Wellformed(data); err != nil {
+	if err := enveloped.Wellformed(data); err != nil {
 		return fmt.Errorf("encoded value: %w", err)
 	}
 	return nil

@@ -1,0 +1,24 @@
+package fsm
+
+import (
+	"fmt"
+
+	"coffer/store"
+)
+
+// Vet says why a request that another program has encoded must not enter the
+// log: a node stops at an entry with a command or a field that it does not know.
+func (m *Machine) Vet(encoded []byte) error {
+	if err := store.WellFormed(encoded); err != nil {
+		return err
+	}
+	var r Request
+	if err := store.Decode(encoded, &r); err != nil {
+		return err
+	}
+	h, known := m.handlers[r.Command]
+	if !known {
+		return fmt.Errorf("unknown command %q", r.Command)
+	}
+	return store.Decode(r.Payload, h.Input())
+}
