@@ -69,9 +69,21 @@ func (n *Node) awaitTending(ctx context.Context) error {
 	}
 }
 
-// stop closes what is open: HTTP, cluster, store, directory.
+// stop closes what is open: HTTP, cluster, store, directory. When the time is
+// over it leaves the files to the end of the process, or to another stop: entries
+// may still be applied, and the log has everything.
 func (n *Node) stop(ctx context.Context) error {
 	n.once.Do(func() { close(n.stopping) })
+	defer n.flushLog()
+	if err := n.closeInOrder(ctx); err != nil {
+		return err
+	}
+	n.logger.Info("stopped")
+	return nil
+}
+
+// closeInOrder ends all that works on the files, and then closes them.
+func (n *Node) closeInOrder(ctx context.Context) error {
 	var failures []error
 	if n.server != nil {
 		failures = append(failures, n.server.stop(ctx))
@@ -79,17 +91,15 @@ func (n *Node) stop(ctx context.Context) error {
 	if n.cluster != nil {
 		failures = append(failures, n.cluster.Close(ctx))
 	}
-	failures = append(failures, n.awaitTending(ctx)) // before what they read is closed
+	failures = append(failures, n.awaitTending(ctx))
+	if err := errors.Join(failures...); err != nil && ctx.Err() != nil {
+		return err
+	}
 	if n.db != nil {
 		failures = append(failures, n.db.Close())
 	}
 	if n.dir != nil {
 		failures = append(failures, n.dir.close())
 	}
-	err := errors.Join(failures...)
-	if err == nil {
-		n.logger.Info("stopped")
-	}
-	n.flushLog()
-	return err
+	return errors.Join(failures...)
 }

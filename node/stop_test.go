@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -89,4 +90,23 @@ func (l *load) checkStopped(t *testing.T, c *client) (late int) {
 		}
 	}
 	return late
+}
+
+// TestAStopThatIsCutLeavesTheFilesOpen: whoever gives up waiting does not know
+// what is still being applied. Another stop completes the first.
+func TestAStopThatIsCutLeavesTheFilesOpen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	h := mustHost(t, dir)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for h.Stop(ended) == nil { // the cluster was faster
+		h = mustHost(t, dir)
+	}
+	v := h.db.Latest()
+	v.Close()
+	if _, err := host(t, dir); CodeOf(err) != ExitRefused {
+		t.Errorf("another node on the same files: %v", err)
+	}
+	h.end(t)
+	mustHost(t, dir).end(t)
 }
