@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -129,7 +130,7 @@ func (m *metrics) cluster() cluster.Observe {
 		Append:    func(entries, _ int) { m.appendEntries.Observe(float64(entries)) },
 		Seal:      func(requests, _ int) { m.sealRequests.Observe(float64(requests)) },
 		Leader:    m.led,
-		Refuse:    func(reason error) { m.refused.WithLabelValues(reason.Error()).Inc() },
+		Refuse:    func(reason error) { m.refused.WithLabelValues(refusalLabel(reason)).Inc() },
 		Unknown:   m.unknown.Inc,
 		Truncated: func(entries uint64) { m.truncated.Add(float64(entries)) },
 		Forward:   func(err error) { m.forwards.WithLabelValues(outcomeLabel(err)).Inc() },
@@ -178,6 +179,22 @@ func outcomeLabel(err error) string {
 		return "unknown"
 	}
 	return "not_applied"
+}
+
+// refusals are the reasons that the log gives, most telling first.
+var refusals = []error{
+	cluster.ErrTooLarge, cluster.ErrOverloaded, cluster.ErrStopping, cluster.ErrNotLeader, cluster.ErrNotReady, cluster.ErrNoMajority,
+	context.DeadlineExceeded, context.Canceled,
+}
+
+// refusalLabel is the class of a refusal for counters: a peer's words are none.
+func refusalLabel(err error) string {
+	for _, known := range refusals {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "other"
 }
 
 // watch exports what the node's parts know about themselves at each scrape.

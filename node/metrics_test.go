@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"coffer/cluster"
 	"coffer/fsm"
 	"coffer/store"
 )
@@ -257,4 +260,31 @@ func TestBooksThatDoNotBalanceAreSeen(t *testing.T) {
 		return
 	}
 	t.Fatal("no such tampering")
+}
+
+func TestAPeersWordsAreNoLabel(t *testing.T) {
+	m := newMetrics("test")
+	refuse := m.cluster().Refuse
+	for _, err := range []error{
+		fmt.Errorf("%w: %w", cluster.ErrNotApplied, cluster.ErrOverloaded),
+		fmt.Errorf("%w: words of a peer, no text: \xff", cluster.ErrNotApplied),
+		fmt.Errorf("%w: other words", cluster.ErrNotApplied),
+	} {
+		refuse(err)
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() == "coffer_rejected_total" {
+			for _, series := range f.Metric {
+				got[series.Label[0].GetValue()] = series.Counter.GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"overloaded": 1, "other": 2}; !maps.Equal(got, want) {
+		t.Errorf("refusals %v, want %v", got, want)
+	}
 }
