@@ -34,6 +34,7 @@ type Config struct {
 	LogBudget   int64         `name:"log-budget" env:"COFFER_LOG_BUDGET" default:"1073741824" help:"Bytes of log entries that raft.db may keep."`
 	DiskReserve int64         `name:"disk-reserve" env:"COFFER_DISK_RESERVE" default:"67108864" help:"Bytes of free disk below which the node stops; business writes stop at four times that. 0 does not look."`
 	BackupRate  int64         `name:"backup-rate" env:"COFFER_BACKUP_RATE" default:"67108864" help:"Bytes a second that a backup copies at most, for the sake of the load beside it; 0 is no limit."`
+	Connections int           `name:"max-connections" env:"COFFER_MAX_CONNECTIONS" default:"16384" help:"Connections to the public API; more wait. Never above half of the file descriptors; 0 is that half."`
 	MaxMemory   int64         `name:"max-memory" env:"COFFER_MAX_MEMORY" default:"805306368" help:"Soft limit of the process's heap in bytes; 0 is none."`
 
 	// Probation is for rehearsals and tests: a cluster that nobody can bring up in seconds is not rehearsed.
@@ -70,6 +71,7 @@ func (c *Config) validate() error {
 	require(c.FlushEvery >= 0 && c.FlushEvery <= time.Minute, "--flush-interval %v is not between 0 and 1m", c.FlushEvery)
 	require(c.LogBudget >= 64<<20, "--log-budget %d is below 64 MiB", c.LogBudget)
 	require(c.BackupRate == 0 || c.BackupRate >= 1<<20, "--backup-rate %d is below 1 MiB", c.BackupRate)
+	require(c.Connections >= 0, "--max-connections %d is negative", c.Connections)
 	require(c.MaxMemory == 0 || c.MaxMemory >= 128<<20, "--max-memory %d is below 128 MiB", c.MaxMemory)
 	require(c.DrainDelay >= 0 && c.DrainDelay <= time.Minute, "--drain-delay %v is not between 0 and 1m", c.DrainDelay)
 	require(c.Probation >= 0 && c.Probation <= time.Hour, "--probation %v is not between 0 and 1h", c.Probation)

@@ -67,7 +67,7 @@ func (c *Config) summary() map[string]any {
 	return map[string]any{
 		"mode": c.Mode, "dataDir": c.DataDir, "httpAddr": c.HTTPAddr, "tls": c.TLSCert != "",
 		"flushBytes": c.FlushBytes, "flushInterval": c.FlushEvery.String(), "logBudget": c.LogBudget,
-		"maxMemory": c.MaxMemory, "encryption": c.Secrets.Encryption != "", "ztideKey": c.Secrets.ZTideKey != "",
+		"maxConnections": c.Connections, "maxMemory": c.MaxMemory, "encryption": c.Secrets.Encryption != "", "ztideKey": c.Secrets.ZTideKey != "",
 	}
 }
 

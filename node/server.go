@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"coffer/cluster"
 	"coffer/fsm/ledger"
@@ -86,6 +88,7 @@ func (n *Node) listen(public, operators http.Handler) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", n.config.HTTPAddr, err)
 	}
+	listener = netutil.LimitListener(listener, connections(n.config.Connections))
 	s := &server{
 		public: api.NewHTTPServer(public, n.logger), admin: api.NewHTTPServer(operators, n.logger),
 		address: listener.Addr().String(), socket: n.dir.file(adminSocket),
@@ -103,6 +106,20 @@ func (n *Node) listen(public, operators http.Handler) (*server, error) {
 	go n.serve(func() error { return serve(listener) })
 	go n.serve(func() error { return s.admin.Serve(socket) })
 	return s, nil
+}
+
+// connections is how many clients may be connected when so many are wished: peers,
+// files and operators keep half of the descriptors.
+func connections(wished int) int {
+	var files syscall.Rlimit
+	half := 1 << 20 // if the system says nothing, or that there is no limit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
+		half = int(min(files.Cur/2, uint64(half)))
+	}
+	if wished == 0 {
+		return half
+	}
+	return min(wished, half)
 }
 
 // serve runs a listener to its end; one that ends by itself ends the node.
