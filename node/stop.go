@@ -89,6 +89,7 @@ func (n *Node) closeInOrder(ctx context.Context) error {
 		failures = append(failures, n.server.stop(ctx))
 	}
 	if n.cluster != nil {
+		n.snaps.Stop()
 		failures = append(failures, n.cluster.Close(ctx))
 	}
 	failures = append(failures, n.awaitTending(ctx))

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -334,6 +335,24 @@ func TestASnapshotNeedsRoom(t *testing.T) {
 	must(t, err)
 	if _, _, err := v.Open(virtualID); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAStopEndsACopyForAPeer: raft waits for the copy, and a whole state takes
+// longer than a stop may.
+func TestAStopEndsACopyForAPeer(t *testing.T) {
+	one, _ := pair(t, 30, 0)
+	c := one.config()
+	_, err := Clean(c.Dir)
+	must(t, err)
+	var v *Virtual
+	c.free = func() (int64, error) { // the last that is asked before copying
+		v.Stop()
+		return 1 << 40, nil
+	}
+	v = NewExchange(c)
+	if _, _, err := v.Open(virtualID); !errors.Is(err, context.Canceled) {
+		t.Errorf("a copy goes on behind the end: %v", err)
 	}
 }
 

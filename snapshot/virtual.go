@@ -36,6 +36,8 @@ type Config struct {
 // Virtual is raft's snapshot store over the state file.
 type Virtual struct {
 	config Config
+	ctx    context.Context // of states that are copied for peers
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	made     int // names of received files
@@ -50,8 +52,14 @@ func NewExchange(c Config) *Virtual {
 		c.Logger = slog.Default()
 	}
 	c.Observe = c.Observe.complete()
-	return &Virtual{config: c, received: map[string]*receipt{}}
+	v := &Virtual{config: c, received: map[string]*receipt{}}
+	v.ctx, v.cancel = context.WithCancel(context.Background())
+	return v
 }
+
+// Stop ends the copying of states for peers: raft waits for it when it stops.
+// The next leader sends them.
+func (v *Virtual) Stop() { v.cancel() }
 
 // virtualID names the one snapshot there is.
 const virtualID = "state.db"
@@ -105,7 +113,7 @@ func (v *Virtual) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 }
 
 func (v *Virtual) openState() (*raft.SnapshotMeta, *spooled, error) {
-	stream, err := v.config.spool(context.Background(), unpaced, nil)
+	stream, err := v.config.spool(v.ctx, unpaced, nil)
 	if err != nil {
 		return nil, nil, err
 	}
