@@ -76,8 +76,21 @@ func (r *reader) pump() {
 	}
 }
 
-// check refuses a call in another node's name.
+// check refuses a call in another node's name, and one that raft would stumble over.
 func (r *reader) check(rpc raft.RPC) error {
+	if err := r.checkSender(rpc); err != nil {
+		return err
+	}
+	switch call := rpc.Command.(type) {
+	case *raft.AppendEntriesRequest:
+		return checkEntries(call)
+	case *raft.InstallSnapshotRequest:
+		return checkInstall(call)
+	}
+	return nil
+}
+
+func (r *reader) checkSender(rpc raft.RPC) error {
 	if r.peer == "" {
 		return nil
 	}
