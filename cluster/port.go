@@ -56,7 +56,6 @@ type Port struct {
 	guest       atomic.Pointer[guests] // set once a cluster uses the port
 	streams     chan net.Conn          // accepted for raft
 	calls       chan net.Conn          // accepted for calls
-	joining     chan struct{}          // holds one for each handshake of a node that wants to join
 	shaking     handshakes
 	refused     refusals
 	closed      chan struct{}
@@ -83,7 +82,7 @@ func Listen(cfg PortConfig) (*Port, error) {
 	}
 	p := &Port{
 		cfg: cfg, streams: make(chan net.Conn), calls: make(chan net.Conn),
-		joining: make(chan struct{}, joining), closed: make(chan struct{}), open: map[*portConn]struct{}{},
+		closed: make(chan struct{}), open: map[*portConn]struct{}{},
 	}
 	p.credentials.Store(cfg.Credentials)
 	p.serving.Go(p.listen)

@@ -9,11 +9,6 @@ import (
 	"time"
 )
 
-const (
-	shaking = 64 // handshakes that may be under way at once
-	joining = 8  // nodes that may join at once, beside those: they never take what peers need
-)
-
 // listen accepts connections until the port is closed. Each handshake has its own goroutine and a deadline.
 func (p *Port) listen() {
 	pause := firstPause
@@ -32,14 +27,10 @@ func (p *Port) listen() {
 			continue
 		}
 		pause = firstPause
-		giveBack := p.shaking.take(conn.RemoteAddr())
-		if giveBack == nil {
-			p.refuse(conn, errors.New("too many handshakes are under way"))
-			continue
-		}
+		end := p.shaking.begin(conn)
 		p.serving.Go(func() {
-			defer giveBack()
-			p.receive(conn, giveBack)
+			defer end()
+			p.receive(conn, end)
 		})
 	}
 }
@@ -54,9 +45,8 @@ func (p *Port) wait(pause time.Duration) {
 	}
 }
 
-// receive performs one handshake and hands the connection on. It gives its slot back as soon as the node turns out to be
-// one that joins.
-func (p *Port) receive(raw net.Conn, giveBack func()) {
+// receive performs one handshake and hands the connection on.
+func (p *Port) receive(raw net.Conn, end func() bool) {
 	if err := guardTCP(raw); err != nil {
 		p.refuse(raw, err)
 		return
@@ -68,8 +58,12 @@ func (p *Port) receive(raw net.Conn, giveBack func()) {
 	release := p.untilClosed(cancel)
 	defer release()
 	var peer string
-	conn := tls.Server(raw, p.serverConfig(ctx, &peer, giveBack))
-	if err := conn.HandshakeContext(ctx); err != nil {
+	conn := tls.Server(raw, p.serverConfig(ctx, &peer))
+	err := conn.HandshakeContext(ctx)
+	if !end() {
+		err = errors.New("too many handshakes are under way")
+	}
+	if err != nil {
 		p.refuse(raw, err)
 		return
 	}
@@ -135,7 +129,7 @@ func (p *Port) handOn(conn *portConn) {
 }
 
 // serverConfig is made for each connection, so that rotation and removal take effect at once. It stores the proven peer.
-func (p *Port) serverConfig(ctx context.Context, peer *string, giveBack func()) *tls.Config {
+func (p *Port) serverConfig(ctx context.Context, peer *string) *tls.Config {
 	mine := p.credentials.Load()
 	mutual := &tls.Config{
 		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{mine.own}, SessionTicketsDisabled: true,
@@ -156,13 +150,6 @@ func (p *Port) serverConfig(ctx context.Context, peer *string, giveBack func()) 
 	mutual.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if p.cfg.Join == nil || !offers(hello, protocolJoin) {
 			return mutual, nil
-		}
-		select {
-		case p.joining <- struct{}{}:
-			context.AfterFunc(ctx, func() { <-p.joining })
-			giveBack()
-		default:
-			return nil, errors.New("too many nodes want to join at once")
 		}
 		return joinConfig(mine), nil
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
 )
 
-func TestAPortScanWritesOneLinePerAddressAndMinute(t *testing.T) {
+func TestAPortScanWritesOneLinePerSourceAndMinute(t *testing.T) {
 	t.Parallel()
 	var r refusals
 	now := time.Now()
@@ -31,36 +32,90 @@ func TestAPortScanWritesOneLinePerAddressAndMinute(t *testing.T) {
 	if lines != 3 || told != 1998 {
 		t.Errorf("after a minute: %d lines, %d connections were left out, want 3 and 1998", lines, told)
 	}
-	for i := range 4 * refusalAddresses {
+	for i := range 4 * refusalSources {
 		r.note(&net.TCPAddr{IP: net.IPv4(11, 0, byte(i>>8), byte(i))}, now.Add(refusalPeriod))
 	}
-	if len(r.seen) != refusalAddresses {
-		t.Errorf("%d addresses are remembered, want %d", len(r.seen), refusalAddresses)
+	if len(r.seen) != refusalSources {
+		t.Errorf("%d addresses are remembered, want %d", len(r.seen), refusalSources)
 	}
 }
 
-func TestOneAddressHasHalfOfTheHandshakes(t *testing.T) {
+// placed is a connection from an address, for tests that never use it.
+type placed struct {
+	net.Conn
+	from   net.TCPAddr
+	closed bool
+}
+
+func (c *placed) RemoteAddr() net.Addr { return &c.from }
+
+func (c *placed) Close() error {
+	c.closed = true
+	return nil
+}
+
+// crowd begins handshakes; the n-th comes from the address that from returns.
+func crowd(h *handshakes, count int, from func(n int) string) (conns []*placed, ends []func() bool) {
+	for n := range count {
+		conn := &placed{from: net.TCPAddr{IP: net.ParseIP(from(n)), Port: n}}
+		conns, ends = append(conns, conn), append(ends, h.begin(conn))
+	}
+	return conns, ends
+}
+
+func countClosed(conns []*placed) (closed int) {
+	for _, conn := range conns {
+		if conn.closed {
+			closed++
+		}
+	}
+	return closed
+}
+
+func TestASourceHasHalfOfTheHandshakes(t *testing.T) {
+	t.Parallel()
+	for name, from := range map[string]func(n int) string{
+		"an address":             func(int) string { return "10.0.0.1" },
+		"a network of version 6": func(n int) string { return fmt.Sprintf("2001:db8::%x", n) },
+	} {
+		var h handshakes
+		others, _ := crowd(&h, shaking/2, func(n int) string { return fmt.Sprintf("10.1.0.%d", n) })
+		greedy, ends := crowd(&h, shaking, from)
+		if countClosed(others) > 0 || countClosed(greedy) != shaking/2 {
+			t.Errorf("%s: %d of its own and %d others had to make room, want %d and none", name, countClosed(greedy), countClosed(others), shaking/2)
+		}
+		for n, end := range ends {
+			if stayed := end(); stayed == greedy[n].closed || end() != stayed {
+				t.Errorf("%s: handshake %d ends with %t", name, n, stayed)
+			}
+		}
+		if len(h.open) != len(others) {
+			t.Errorf("%s: %d handshakes are left, want %d", name, len(h.open), len(others))
+		}
+	}
+}
+
+func TestTheOldestHandshakeMakesRoom(t *testing.T) {
 	t.Parallel()
 	var h handshakes
-	var held []func()
-	silent := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}
-	for giveBack := h.take(silent); giveBack != nil; giveBack = h.take(silent) {
-		held = append(held, giveBack)
+	conns, _ := crowd(&h, shaking+1, func(n int) string { return fmt.Sprintf("10.0.0.%d", n) })
+	if !conns[0].closed || countClosed(conns) != 1 {
+		t.Errorf("%d handshakes had to make room, the oldest: %t", countClosed(conns), conns[0].closed)
 	}
-	if len(held) != shaking/2 {
-		t.Errorf("one address has %d slots, want %d", len(held), shaking/2)
-	}
-	peer := h.take(&net.TCPAddr{IP: net.IPv4(10, 0, 0, 2)})
-	if peer == nil {
-		t.Fatal("there is no slot for another address")
-	}
-	peer()
-	for _, giveBack := range held {
-		giveBack()
-		giveBack()
-	}
-	if h.total != 0 || len(h.from) != 0 {
-		t.Errorf("%d slots of %d addresses were not given back", h.total, len(h.from))
+}
+
+func TestTheSourceOfAConnection(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.0.0.1:7000":                "10.0.0.1/32",
+		"[::ffff:10.0.0.1]:7000":       "10.0.0.1/32",
+		"[2001:db8:1:2:3:4:5:6]:7000":  "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:7000":          "fe80::/64",
+		"a name instead of an address": "invalid Prefix",
+	} {
+		if got := SourceOf(address(text)).String(); got != want {
+			t.Errorf("source of %s: %s, want %s", text, got, want)
+		}
 	}
 }
 
@@ -82,7 +137,7 @@ func TestJoiningNodesTakeNothingFromPeers(t *testing.T) {
 	eventually(t, "they hold no handshake", func() bool {
 		port.shaking.mu.Lock()
 		defer port.shaking.mu.Unlock()
-		return port.shaking.total == 0
+		return len(port.shaking.open) == 0
 	})
 	here, there := net.Pipe()
 	defer there.Close()
