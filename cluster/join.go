@@ -22,6 +22,7 @@ import (
 
 const (
 	joinLimit   = 30 * time.Second // for the whole exchange
+	askLimit    = 5 * time.Second  // for the request to arrive
 	maxJoin     = 64 << 10         // bytes of a request or a reply
 	secretSize  = 32
 	tokenPrefix = "coffer-join."
@@ -132,7 +133,10 @@ func (p *Port) serveJoin(conn *portConn) {
 	defer p.untilClosed(cancel)()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	var request JoinRequest
-	if err := readJoin(conn, &request); err != nil {
+	late := time.AfterFunc(askLimit, func() { conn.Close() })
+	err := readJoin(conn, &request)
+	late.Stop()
+	if err != nil {
 		p.warn(conn.RemoteAddr(), "unreadable request to join", "error", err)
 		return
 	}

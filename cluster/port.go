@@ -33,6 +33,7 @@ const (
 	connsPerPeer   = 16
 	connsInAll     = 128 // of peers
 	connsJoining   = 8   // of nodes that join, beside those
+	joinsPerSource = 2   // of those
 )
 
 // PortConfig describes the cluster port.
@@ -252,31 +253,41 @@ func (p *Port) ended() bool {
 func (p *Port) keep(conn net.Conn, peer, protocol string, accepted bool) (*portConn, error) {
 	kept := &portConn{Conn: conn, port: p, peer: peer, protocol: protocol, accepted: accepted}
 	p.mu.Lock()
-	count, strangers := 0, 0
+	err := p.full(kept)
+	if err == nil {
+		kept.age = time.AfterFunc(connAge-rand.N(connAge/8), func() { kept.Close() })
+		p.open[kept] = struct{}{}
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return kept, p.stillKnown(kept)
+}
+
+// full says why there is no room for a connection. The caller holds the lock.
+func (p *Port) full(wanted *portConn) error {
+	count, strangers, neighbours := 0, 0, 0
 	for other := range p.open {
-		if other.accepted && other.peer == peer {
+		if other.accepted && other.peer == wanted.peer {
 			count++
 		}
 		if other.peer == "" {
 			strangers++
 		}
+		if other.peer == "" && SourceOf(other.RemoteAddr()) == SourceOf(wanted.RemoteAddr()) {
+			neighbours++
+		}
 	}
-	full := accepted && (count >= connsPerPeer || len(p.open)-strangers >= connsInAll)
-	if peer == "" {
-		full = strangers >= connsJoining
+	switch {
+	case p.ended():
+		return net.ErrClosed
+	case wanted.peer == "" && (strangers >= connsJoining || neighbours >= joinsPerSource):
+		return fmt.Errorf("%d nodes join at once, %d of them from there", strangers, neighbours)
+	case wanted.peer != "" && wanted.accepted && (count >= connsPerPeer || len(p.open)-strangers >= connsInAll):
+		return fmt.Errorf("%d connections are open, %d of them from node %q", len(p.open)-strangers, count, wanted.peer)
 	}
-	if !full && !p.ended() {
-		kept.age = time.AfterFunc(connAge-rand.N(connAge/8), func() { kept.Close() })
-		p.open[kept] = struct{}{}
-		p.mu.Unlock()
-		return kept, p.stillKnown(kept)
-	}
-	p.mu.Unlock()
-	err := net.ErrClosed
-	if full {
-		err = fmt.Errorf("%d connections are open, %d of them from node %q", connsInAll, count, peer)
-	}
-	return nil, errors.Join(err, conn.Close())
+	return nil
 }
 
 // stillKnown closes a connection whose node became unknown before recheck or Rotate could see it.

@@ -1,9 +1,6 @@
 package cluster
 
 import (
-	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -123,25 +120,25 @@ func TestTheSourceOfAConnection(t *testing.T) {
 func TestJoiningNodesTakeNothingFromPeers(t *testing.T) {
 	t.Parallel()
 	authority := newTestAuthority(t, testCluster)
-	port := testPort(t, authority, testNode, func(cfg *PortConfig) {
-		cfg.Join = func(context.Context, JoinRequest) (JoinReply, error) { return JoinReply{}, errors.New("no") }
-	})
-	for range connsJoining { // and say nothing
-		conn, err := tls.Dial("tcp", port.Addr().String(), &tls.Config{
-			MinVersion: tls.VersionTLS13, NextProtos: []string{protocolJoin}, InsecureSkipVerify: true,
-		})
-		must(t, err)
-		defer conn.Close()
+	port := testPort(t, authority, testNode, nil)
+	joins := func(network, host int) error {
+		from := net.TCPAddr{IP: net.ParseIP(fmt.Sprintf("2001:db8:0:%x::%x", network, host))}
+		conn := &placed{from: from}
+		_, err := port.keep(conn, "", protocolJoin, true)
+		if conn.closed != (err != nil) {
+			t.Errorf("network %d, host %d: closed: %t, error: %v", network, host, conn.closed, err)
+		}
+		return err
 	}
-	eventually(t, "all are connected", func() bool { return len(port.connections()) == connsJoining })
-	eventually(t, "they hold no handshake", func() bool {
-		port.shaking.mu.Lock()
-		defer port.shaking.mu.Unlock()
-		return len(port.shaking.open) == 0
-	})
-	here, there := net.Pipe()
-	defer there.Close()
-	if _, err := port.keep(here, "", protocolJoin, true); err == nil {
+	for network := range connsJoining / joinsPerSource {
+		for host := range joinsPerSource {
+			must(t, joins(network, host))
+		}
+		if err := joins(network, joinsPerSource); err == nil {
+			t.Errorf("more than %d nodes of one network join at once", joinsPerSource)
+		}
+	}
+	if err := joins(connsJoining, 0); err == nil {
 		t.Errorf("more than %d nodes join at once", connsJoining)
 	}
 	for i := range connsInAll {
