@@ -55,9 +55,13 @@ func TestContentThatRaftCannotReadIsCut(t *testing.T) {
 	} {
 		request.RPCHeader, request.Term, request.LastLogIndex, request.LastLogTerm = l.header(), oldTerm, installedIndex, oldTerm
 		var response raft.InstallSnapshotResponse
-		err := l.network.InstallSnapshot(l.id, l.address, request, &response, bytes.NewReader(nil))
+		err := l.snapshots.InstallSnapshot(l.id, l.address, request, &response, bytes.NewReader(nil))
 		cut(reason, response, err)
 	}
+	sound := &raft.InstallSnapshotRequest{RPCHeader: l.header(), SnapshotVersion: 1, Term: oldTerm, Configuration: good}
+	var response raft.InstallSnapshotResponse
+	err = l.network.InstallSnapshot(l.id, l.address, sound, &response, bytes.NewReader(nil))
+	cut("snapshot on a connection for other calls", response, err)
 	if _, last, _ := n.storage.logs.measure(); last != 1 || file.installs != 0 {
 		t.Errorf("the log ends at entry %d, %d states were installed", last, file.installs)
 	}

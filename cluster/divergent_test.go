@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -28,12 +29,12 @@ const (
 
 // playedLeader speaks raft with a follower by hand.
 type playedLeader struct {
-	t        *testing.T
-	network  raft.Transport
-	id       raft.ServerID
-	address  raft.ServerAddress
-	servers  raft.Configuration
-	deadline time.Time
+	t         *testing.T
+	network   raft.Transport
+	snapshots raft.Transport // for installs
+	id        raft.ServerID
+	address   raft.ServerAddress
+	servers   raft.Configuration
 }
 
 func (l *playedLeader) header() raft.RPCHeader {
@@ -78,7 +79,7 @@ func (l *playedLeader) install(index, term uint64) error {
 		Configuration: raft.EncodeConfiguration(l.servers), ConfigurationIndex: 1,
 	}
 	var response raft.InstallSnapshotResponse
-	if err := l.network.InstallSnapshot(l.id, l.address, request, &response, bytes.NewReader(content)); err != nil {
+	if err := l.snapshots.InstallSnapshot(l.id, l.address, request, &response, bytes.NewReader(content)); err != nil {
 		return err
 	}
 	if !response.Success {
@@ -109,7 +110,7 @@ func TestT11StockRaftNeverConvergesBehindADivergentLog(t *testing.T) {
 	r, err := raft.NewRaft(quietRaft(testNode), machine, store, store, testSnapshots{file}, here)
 	must(t, err)
 	defer func() { must(t, r.Shutdown().Error()) }()
-	l := &playedLeader{t: t, network: there, id: testNode, address: testNode, servers: servers}
+	l := &playedLeader{t: t, network: there, snapshots: there, id: testNode, address: testNode, servers: servers}
 	l.mustAppend(oldTerm, 1, 1, commonEnd, oldTerm, commonEnd, rightEntry)
 	l.mustAppend(oldTerm, commonEnd, oldTerm, divergentEnd, oldTerm, commonEnd, neverCommitted)
 	for round := range 5 {
@@ -144,10 +145,23 @@ func startFollower(t *testing.T, edit func(*Config)) (*node, *stateFile, *played
 	n, err := openNode(cfg, file, seams{})
 	must(t, err)
 	t.Cleanup(func() { n.shut(t) })
-	network := raft.NewNetworkTransport(there, 2, 10*time.Second, io.Discard)
+	return n, file, playLeader(t, here, there, others)
+}
+
+// playLeader plays the leader behind the port there for the follower behind the port here. Every call has a connection of
+// its own.
+func playLeader(t *testing.T, here, there *Port, others []raft.Server) *playedLeader {
+	network := raft.NewNetworkTransport(there, 0, 10*time.Second, io.Discard)
 	t.Cleanup(func() { network.Close() })
-	servers := raft.Configuration{Servers: append([]raft.Server{{ID: testNode, Address: raft.ServerAddress(here.Addr().String())}}, others...)}
-	return n, file, &playedLeader{t: t, network: network, id: testNode, address: nameTarget(testNode, raft.ServerAddress(here.Addr().String())), servers: servers}
+	snapshots := raft.NewNetworkTransport(newOutgoing(there, func(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+		return there.dialTarget(protocolSnapshot, target, timeout)
+	}), 0, 10*time.Second, io.Discard)
+	t.Cleanup(func() { snapshots.Close() })
+	follower := raft.ServerAddress(here.Addr().String())
+	return &playedLeader{
+		t: t, network: network, snapshots: snapshots, id: testNode, address: nameTarget(testNode, follower),
+		servers: raft.Configuration{Servers: append([]raft.Server{{ID: testNode, Address: follower}}, others...)},
+	}
 }
 
 func TestT11ADivergentLogConvergesAfterOneInstall(t *testing.T) {
@@ -262,10 +276,7 @@ func TestT11AnInstallVoidsALocalSnapshotUnderWay(t *testing.T) {
 	c, err := Open(cfg, machine, testSnapshots{file}, sealTest)
 	must(t, err)
 	defer c.Close(t.Context())
-	network := raft.NewNetworkTransport(there, 2, 10*time.Second, io.Discard)
-	defer network.Close()
-	servers := raft.Configuration{Servers: append([]raft.Server{{ID: testNode, Address: raft.ServerAddress(here.Addr().String())}}, others...)}
-	l := &playedLeader{t: t, network: network, id: testNode, address: nameTarget(testNode, raft.ServerAddress(here.Addr().String())), servers: servers}
+	l := playLeader(t, here, there, others)
 	l.mustAppend(oldTerm, 1, 1, commonEnd, oldTerm, commonEnd, rightEntry)
 	eventually(t, "it applied them", func() bool { return machine.visible.Load() == commonEnd })
 	local := make(chan error, 1)

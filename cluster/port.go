@@ -27,8 +27,9 @@ const (
 
 const (
 	handshakeLimit = 5 * time.Second
-	connAge        = time.Hour       // longest life of a connection, so that renewed certificates take effect
-	connIdle       = 2 * time.Minute // longest silence of a peer on an accepted connection
+	connAge        = time.Hour        // longest life of a connection, so that renewed certificates take effect
+	connIdle       = 2 * time.Minute  // longest silence of a peer on an accepted connection
+	snapshotIdle   = 10 * time.Second // and on one that brings a snapshot: raft votes for nobody while it reads one
 	dismissGrace   = time.Second
 	connsPerPeer   = 16
 	connsInAll     = 128 // of peers
@@ -317,10 +318,15 @@ type portConn struct {
 
 // Read fails when an accepted connection has been silent for too long.
 func (c *portConn) Read(b []byte) (int, error) {
-	if c.accepted {
-		if err := c.Conn.SetReadDeadline(time.Now().Add(connIdle)); err != nil {
-			return 0, err
-		}
+	if !c.accepted {
+		return c.Conn.Read(b)
+	}
+	idle := connIdle
+	if c.protocol == protocolSnapshot { // its sender has everything at hand
+		idle = snapshotIdle
+	}
+	if err := c.Conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
+		return 0, err
 	}
 	return c.Conn.Read(b)
 }

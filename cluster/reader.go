@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -85,6 +86,9 @@ func (r *reader) check(rpc raft.RPC) error {
 	case *raft.AppendEntriesRequest:
 		return checkEntries(call)
 	case *raft.InstallSnapshotRequest:
+		if known, ok := r.Conn.(*portConn); ok && known.protocol != protocolSnapshot {
+			return errors.New("snapshot on a connection for other calls")
+		}
 		return checkInstall(call)
 	}
 	return nil
