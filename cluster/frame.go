@@ -19,6 +19,7 @@ const (
 	maxReply     = 16 << 20   // bytes of an answer's body
 	maxWrite     = 1 << 20    // bytes that make a write leave
 	maxUnwritten = 16 << 20   // bytes that may wait for a connection
+	frameCost    = 128        // bytes of memory that a waiting frame takes beside its body
 	writeLimit   = 10 * time.Second
 )
 
@@ -48,6 +49,9 @@ type frame struct {
 	taken  bool // handed to the connection, in part or whole
 	void   bool // taken back
 }
+
+// cost is the memory that a frame takes while it waits.
+func (f *frame) cost() int { return frameCost + len(f.body) }
 
 func (f *frame) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(frameHead-4+len(f.body)))
@@ -85,7 +89,7 @@ type outbox struct {
 	mu      sync.Mutex
 	due     sync.Cond
 	waiting []*frame
-	bytes   int
+	bytes   int   // that the waiting frames take
 	err     error // no more frames
 }
 
@@ -102,11 +106,11 @@ func (o *outbox) put(f *frame) error {
 	if o.err != nil {
 		return o.err
 	}
-	if o.bytes > 0 && o.bytes+len(f.body) > maxUnwritten {
+	if o.bytes > 0 && o.bytes+f.cost() > maxUnwritten {
 		return errCongested
 	}
 	o.waiting = append(o.waiting, f)
-	o.bytes += len(f.body)
+	o.bytes += f.cost()
 	o.due.Signal()
 	return nil
 }
@@ -167,7 +171,7 @@ func (o *outbox) take(buffer []byte) ([]byte, error) {
 			break
 		}
 		count++
-		o.bytes -= len(f.body)
+		o.bytes -= f.cost()
 		if !f.void {
 			f.taken = true
 			buffer = f.appendTo(buffer)
