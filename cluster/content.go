@@ -22,7 +22,11 @@ func checkEntries(call *raft.AppendEntriesRequest) error {
 			return fmt.Errorf("entry %d at the place of entry %d", entry.Index, next)
 		}
 		switch entry.Type {
-		case raft.LogCommand, raft.LogNoop, raft.LogBarrier:
+		case raft.LogNoop, raft.LogBarrier:
+		case raft.LogCommand:
+			if err := checkSealed(entry.Data); err != nil {
+				return fmt.Errorf("entry %d: %w", next, err)
+			}
 		case raft.LogConfiguration:
 			if err := checkMembership(entry.Data); err != nil {
 				return fmt.Errorf("entry %d: %w", next, err)

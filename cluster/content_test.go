@@ -35,6 +35,7 @@ func TestContentThatRaftCannotReadIsCut(t *testing.T) {
 		"entry 4 at the place of entry 3":        {entry(2, raft.LogNoop, nil), entry(4, raft.LogNoop, nil)},
 		"entry 2 at the place of entry 3":        {entry(2, raft.LogNoop, nil), entry(2, raft.LogNoop, nil)},
 		"nothing at the place of entry 2":        {nil},
+		"entry 2: sealed entry does not match":   {entry(2, raft.LogCommand, append([]byte("x"), command...))},
 		"entry 2 has the type 6":                 {entry(2, raft.LogConfiguration+1, command)},
 		"entry 2 has the type LogAddPeer":        {entry(2, raft.LogAddPeerDeprecated, command)},
 		"entry 2: the membership cannot be read": {entry(2, raft.LogConfiguration, []byte("garbage"))},

@@ -180,7 +180,12 @@ func (s *tempest) crown(term uint64, id string) {
 // write proposes at whoever believes to lead, until the end.
 func (s *tempest) write(writer int) {
 	for i := 0; ; i++ {
-		request := fmt.Sprintf("%d-%d", writer, i)
+		sealed, err := sealTest([][]byte{fmt.Appendf(nil, "%d-%d", writer, i)})
+		if err != nil {
+			s.Error(err)
+			return
+		}
+		request := string(sealed)
 		for _, n := range s.nodes {
 			if n.State() != raft.Leader {
 				continue
@@ -328,7 +333,7 @@ func (s *tempest) check() {
 		for _, request := range acked {
 			for !n.machine.has(request) {
 				if time.Now().After(deadline) {
-					s.fault("%s lost %s, which was acknowledged", n.id, request)
+					s.fault("%s lost %q, which was acknowledged", n.id, request)
 					break
 				}
 				<-time.After(time.Millisecond)

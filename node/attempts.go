@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"coffer/cluster"
 )
 
 const (
@@ -41,7 +43,7 @@ func newAttempts() *attempts { return &attempts{sources: map[netip.Prefix]*joinS
 // begin waits for the turn of an attempt. One may wait for each source; others
 // are refused. The caller says at the end whether the attempt has failed.
 func (a *attempts) begin(ctx context.Context, from net.Addr) (done func(failed bool), err error) {
-	s, err := a.enter(sourceOf(from))
+	s, err := a.enter(cluster.SourceOf(from))
 	if err != nil {
 		return nil, err
 	}
@@ -108,26 +110,4 @@ func (a *attempts) forget() {
 			delete(a.sources, from)
 		}
 	}
-}
-
-// sourceOf is the address without its port. Of version 6 a whole network counts
-// as one: whoever has an address of it has them all.
-func sourceOf(from net.Addr) netip.Prefix {
-	const networkBits = 64
-	if from == nil {
-		return netip.Prefix{}
-	}
-	with, err := netip.ParseAddrPort(from.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	address := with.Addr().Unmap().WithZone("")
-	if address.Is6() {
-		network, err := address.Prefix(networkBits)
-		if err != nil {
-			return netip.Prefix{}
-		}
-		return network
-	}
-	return netip.PrefixFrom(address, address.BitLen())
 }
