@@ -105,9 +105,9 @@ func (a *application) request(ordinal uint32, encoded store.Raw) (Outcome, error
 	if err := store.Decode(encoded, &r); err != nil {
 		return a.unreadable(err)
 	}
-	h, known := m.handlers[r.Command]
-	if !known {
-		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
+	h, err := m.Handler(r.Command)
+	if err != nil {
+		return Outcome{}, err
 	}
 	now := max(a.entry.Time, m.applied.Time+1)
 	a.dropOldRequests(now)

@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"errors"
-	"fmt"
 
 	"coffer/store"
 )
@@ -10,9 +9,9 @@ import (
 // Try runs a request against a view in a throw-away batch, with a time and a
 // seed of its own. Nothing is committed, remembered or told to hooks outside.
 func (m *Machine) Try(v *store.View, r Request, at store.Time, seed [16]byte) (outcome Outcome, err error) {
-	h, known := m.handlers[r.Command]
-	if !known {
-		return Outcome{}, fmt.Errorf("unknown command %q", r.Command)
+	h, err := m.Handler(r.Command)
+	if err != nil {
+		return Outcome{}, err
 	}
 	applied := v.Applied()
 	ctx := m.context(v.Try(), &r, max(at, applied.Time+1), max(applied.Version, FirstVersion))

@@ -128,6 +128,15 @@ func (m *Machine) add(module Module) error {
 // Handlers lists every registered command.
 func (m *Machine) Handlers() map[string]Handler { return m.handlers }
 
+// Handler returns the handler of a command, or an error that names it.
+func (m *Machine) Handler(command string) (Handler, error) {
+	h, known := m.handlers[command]
+	if !known {
+		return Handler{}, fmt.Errorf("unknown command %q", command)
+	}
+	return h, nil
+}
+
 // Refusals lists what any command may answer besides its own rejections.
 func (m *Machine) Refusals() Rejections { return m.refusals }
 

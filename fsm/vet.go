@@ -1,10 +1,6 @@
 package fsm
 
-import (
-	"fmt"
-
-	"coffer/store"
-)
+import "coffer/store"
 
 // Vet says why a request that another program has encoded must not enter the
 // log: a node stops at an entry with a command or a field that it does not know.
@@ -16,9 +12,9 @@ func (m *Machine) Vet(encoded []byte) error {
 	if err := store.Decode(encoded, &r); err != nil {
 		return err
 	}
-	h, known := m.handlers[r.Command]
-	if !known {
-		return fmt.Errorf("unknown command %q", r.Command)
+	h, err := m.Handler(r.Command)
+	if err != nil {
+		return err
 	}
 	return store.Decode(r.Payload, h.Input())
 }

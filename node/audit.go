@@ -29,9 +29,9 @@ func userOf(ctx context.Context) string {
 
 // describe shows the input of a command as JSON, its members in lower camel case.
 func (n *Node) describe(command string, input []byte) ([]byte, error) {
-	h, known := n.machine.Handlers()[command]
-	if !known {
-		return nil, fmt.Errorf("unknown command %q", command)
+	h, err := n.machine.Handler(command)
+	if err != nil {
+		return nil, err
 	}
 	in := h.Input()
 	if err := store.Decode(input, in); err != nil {
